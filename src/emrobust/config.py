@@ -1,0 +1,294 @@
+"""The project file: one TOML that says where the records are and what becomes of them.
+
+Sections are frozen pydantic models. Every problem in a file is reported at once, each with
+its key and a suggestion. ``[model]`` and ``[train]`` hold the settings of a registered
+component beside its name; those are checked against the component's signature when it is
+built (`emrobust.registry`), so this module never imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from emrobust.errors import ConfigError, did_you_mean
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_PASSWORD = re.compile(r"(://[^:/@]+:)[^@]+(@)")
+# Keys that hold a path: those in the file are relative to the file's own folder.
+_PATHS = (("source", "path"), ("labels", "table"))
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors, values cannot be changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Columns(Section):
+    """Which column of the source is what. Only named columns are ever read."""
+
+    record_id: str = Field(description="the visit's number, unique")
+    patient_id: str | None = Field(None, description="whose visit; absent: every row a patient")
+    visit_time: str | None = None
+    site: str | None = None
+    department: str | None = None
+    sex: str | None = None
+    age: str | None = None
+    labels: tuple[str, ...] = Field((), description="one or more columns of codes or classes")
+    text: tuple[str, ...] = Field(min_length=1, description="text fields in the order joined")
+
+    def of_source(self) -> list[str]:
+        """Every source column that is named, once each."""
+        single = (self.record_id, self.patient_id, self.visit_time, self.site, self.department)
+        named = [*single, self.sex, self.age, *self.text, *self.labels]
+        return list(dict.fromkeys(name for name in named if name))
+
+
+class Source(Section):
+    """Where the records come from: a file, or a database and a query."""
+
+    path: Path | None = Field(None, description="CSV, TSV, Excel, Parquet, JSON, JSONL, SQLite")
+    url: str | None = Field(
+        None, description="SQLAlchemy URL; ${NAME} takes an environment variable"
+    )
+    query: str | None = Field(None, description="SQL that gives one row a visit")
+    table: str | None = Field(None, description="database table or Excel sheet")
+    encoding: Literal["auto", "utf-8", "utf-8-sig", "gb18030"] = "auto"
+    delimiter: str = Field("auto", description="one character, or auto")
+    label_separator: str = Field(";", description="between the labels of one cell")
+    separator: str = Field("\n", description="between the text fields when they are joined")
+    columns: Columns
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Source:
+        if (self.path is None) == (self.url is None):
+            raise ValueError("give either path (a file) or url (a database), not both")
+        if self.url is not None and (self.query is None) == (self.table is None):
+            raise ValueError("a database needs either query or table")
+        return self
+
+    def connection(self) -> str:
+        """The database URL with environment variables put in."""
+        missing = [n for n in _VARIABLE.findall(self.url or "") if n not in os.environ]
+        if missing:
+            raise ConfigError(
+                f"[source] url names ${{{missing[0]}}}, which is not set in the environment",
+                f"Set it before the command: export {missing[0]}=…",
+            )
+        return _VARIABLE.sub(lambda match: os.environ[match[1]], self.url or "")
+
+
+class Labels(Section):
+    """How codes become the classes that the model learns."""
+
+    task: Literal["multi", "single"] = "multi"
+    kind: Literal["icd10", "plain"] = "icd10"
+    level: Literal["code", "subcategory", "category"] = Field(
+        "category", description="without a table: full code, I20.8 or I20"
+    )
+    table: Path | None = Field(None, description="CSV code,class that the hospital can edit")
+    top: int | None = Field(None, ge=1, description="keep the K commonest classes")
+    min_count: int = Field(1, ge=1, description="classes with fewer rows count as rare")
+    rare: Literal["other", "drop"] = Field(
+        "other", description="rare classes become the class `other`, or are dropped"
+    )
+    invalid: Literal["reject", "drop"] = Field(
+        "reject", description="a code that is not ICD-10: refuse the row, or drop the code"
+    )
+
+
+class Split(Section):
+    """How rows are divided. Labels of validation and test rows are never learned from."""
+
+    by: Literal["patient", "time", "site", "text"] = Field(
+        "patient", description="what must not cross; `text` keeps equal texts together"
+    )
+    validation: Share = 0.1
+    test: Share = 0.1
+    test_from: str | None = Field(None, description="by time: first day of the test split")
+    validation_from: str | None = Field(None, description="by time: first day of validation")
+    test_sites: tuple[str, ...] = Field((), description="by site: the held-out sites")
+    folds: int | None = Field(None, ge=2, le=50, description="cross-validate instead")
+    near_duplicates: float = Field(0.9, gt=0.0, le=1.0, description="similarity reported as near")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Split:
+        if self.validation + self.test >= 1.0:
+            raise ValueError("validation and test together must leave rows to train on")
+        if self.by == "time" and self.folds:
+            raise ValueError("a split by time has no folds")
+        if self.by == "site" and not (self.test_sites or self.folds):
+            raise ValueError("a split by site needs test_sites")
+        return self
+
+
+class Component(Section):
+    """A registered component by name; its other keys are the component's own settings."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    name: str
+
+    def settings(self) -> dict[str, Any]:
+        """The component's own settings, without its name."""
+        return dict(self.model_extra or {})
+
+
+class Train(Section):
+    """The training loop; defaults suit a two-core machine."""
+
+    epochs: int = Field(10, ge=1)
+    learning_rate: float = Field(1e-3, gt=0.0, le=1.0)
+    weight_decay: float = Field(0.01, ge=0.0)
+    warmup: float = Field(0.1, ge=0.0, lt=1.0, description="share of steps")
+    clip_norm: float = Field(1.0, gt=0.0, description="L2 norm of all gradients")
+    batch_size: int = Field(32, ge=1, description="most texts in a batch")
+    batch_tokens: int = Field(4096, ge=16, description="most tokens in a batch, padding included")
+    max_length: int = Field(128, ge=8, description="tokens kept of a text")
+    patience: int = Field(5, ge=1, description="epochs without a better validation macro-F1")
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
+    thresholds: Literal["global", "label"] = "label"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    checkpoint_seconds: float = Field(60.0, gt=0.0)
+
+
+class Evaluate(Section):
+    """Metrics, intervals and the report."""
+
+    bootstrap: int = Field(1000, ge=0, description="resamples by patient; 0: no intervals")
+    confidence: float = Field(0.95, gt=0.5, lt=1.0)
+    bins: int = Field(10, ge=2, description="of the calibration error")
+
+
+class Project(Section):
+    """A whole project file."""
+
+    name: str = "project"
+    language: Literal["zh", "en"] = "zh"
+    seed: int = Field(20260101, ge=0)
+    source: Source
+    labels: Labels = Labels()
+    split: Split = Split()
+    model: Component = Component(name="tfidf")
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+
+    def public(self) -> dict[str, Any]:
+        """The project as plain values that may be written down: no password in the URL."""
+        plain: dict[str, Any] = self.model_dump(mode="json", exclude_none=True)
+        if url := plain["source"].get("url"):
+            plain["source"]["url"] = _PASSWORD.sub(r"\1***\2", url)
+        return plain
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Project:
+    """Read a project file and apply ``section.key=value`` overrides.
+
+    Paths in the file are relative to the file; paths in overrides to the working folder.
+
+    Raises:
+        ConfigError: the file is missing or not TOML, or lists every wrong key at once.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"the project file {path} does not exist", "Examples lie in configs/."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "not UTF-8"
+        raise ConfigError(f"{path} is not TOML: {reason}") from None
+    for section, key in _PATHS:
+        table = values.get(section)
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            table[key] = str(path.parent / table[key])
+    for override in overrides:
+        _override(values, override)
+    return parse(values, str(path))
+
+
+def parse(values: Mapping[str, Any], where: str = "the project") -> Project:
+    """Validate plain values as a project; every problem is reported at once.
+
+    Raises:
+        ConfigError: lists all wrong keys, each with a suggestion.
+    """
+    try:
+        return Project.model_validate(values)
+    except ValidationError as error:
+        problems = [_problem(details) for details in error.errors(include_input=False)]
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise ConfigError(f"{where} has {len(problems)} problem(s):\n{lines}") from None
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    *sections, last = key.strip().split(".")
+    if not equals or not last:
+        raise ConfigError(f"--set {override!r} is not of the form section.key=value")
+    place = values
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise ConfigError(f"--set {key}: {section} is a value, not a section")
+    try:
+        place[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        place[last] = text
+
+
+def _problem(details: Any) -> str:
+    where = [part for part in details["loc"] if isinstance(part, str)]
+    key = ".".join(str(part) for part in details["loc"]) or "the file"
+    if details["type"] == "extra_forbidden":
+        return f"`{key}` is not a known key. {did_you_mean(where[-1], _keys(where[:-1]))}"
+    if details["type"] == "missing":
+        return f"`{key}` is missing."
+    return f"`{key}`: {details['msg'].removeprefix('Value error, ')}."
+
+
+def _keys(where: Sequence[str]) -> Iterator[str]:
+    """The keys that a section may have."""
+    section: type[BaseModel] = Project
+    for name in where:
+        annotation = section.model_fields[name].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return
+        section = annotation
+    yield from section.model_fields
+
+
+def dump(project: Project) -> str:
+    """The resolved project as TOML that `load` reads back."""
+    plain = project.public()
+    lines = [
+        f"{key} = {_toml(value)}" for key, value in plain.items() if not isinstance(value, dict)
+    ]
+    for name, section in plain.items():
+        if isinstance(section, dict):
+            lines += _dump_section(name, section)
+    return "\n".join(lines) + "\n"
+
+
+def _dump_section(name: str, section: dict[str, Any]) -> list[str]:
+    flat = {key: value for key, value in section.items() if not isinstance(value, dict)}
+    lines = ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in flat.items())]
+    for key, value in section.items():
+        if isinstance(value, dict):
+            lines += _dump_section(f"{name}.{key}", value)
+    return lines
+
+
+def _toml(value: Any) -> str:
+    # JSON's strings, numbers, booleans and arrays are TOML's too.
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,87 @@
+"""The exception tree: what can go wrong, who can mend it, and the exit code.
+
+    EmrobustError                 exit 1: the work failed
+    ├── InputError                exit 2: what the user gave can be mended
+    │   ├── ConfigError           the project file or an option
+    │   ├── SourceError           a table, a file or a database that was read
+    │   ├── RecordsError          a records table breaks its contract
+    │   ├── LabelError            codes, classes, the class table
+    │   ├── SplitError            a split that cannot be made
+    │   └── ModelError            an unknown or unusable model or checkpoint
+    ├── RunError                  a run folder: incomplete, changed, of another version
+    └── StorageError              a full disk, a folder that cannot be written
+
+A message says what happened, where (file, row, key) and, in ``hint``, what to do.
+It never holds the text of a record: only names, numbers, keys and reasons.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EmrobustError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    Args:
+        message: what happened and where; never a record's text.
+        hint: what the user can do about it, a full sentence or empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class InputError(EmrobustError):
+    """Something the user gave is wrong and can be mended by the user."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """The project file or a command-line option is wrong."""
+
+
+class SourceError(InputError):
+    """A table, file or database cannot be read as asked."""
+
+
+class RecordsError(InputError):
+    """A records table breaks an invariant of `emrobust.records`."""
+
+
+class LabelError(InputError):
+    """Codes, classes or the class table are wrong."""
+
+
+class SplitError(InputError):
+    """The records cannot be split as asked."""
+
+
+class ModelError(InputError):
+    """A model or checkpoint is unknown, unreadable or does not fit the data."""
+
+
+class RunError(EmrobustError):
+    """A run folder is incomplete, was changed, or is of another version."""
+
+
+class StorageError(EmrobustError):
+    """Writing failed: the disk is full or the folder cannot be written."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The sentence that suggests the nearest known word, or lists all of them."""
+    options = sorted(known)
+    near = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean `{near[0]}`?"
+    return f"Known are: {', '.join(options)}." if options else ""

@@ -1,0 +1,118 @@
+"""Short name → component. A component is one file and one decorator, no list elsewhere.
+
+The file's name is the component's name, so that names can be listed without importing
+anything heavy; its settings are its constructor's keyword arguments.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import resources
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, ValidationError, create_model
+
+from emrobust.errors import ConfigError, did_you_mean
+
+# kind → the room whose files are its components
+ROOMS = {"model": "emrobust.models"}
+
+_components: dict[tuple[str, str], type] = {}
+T = TypeVar("T", bound=type)
+
+
+def register(kind: str) -> Callable[[T], T]:
+    """Class decorator: make this the component of its file in the room of ``kind``."""
+
+    def keep(component: T) -> T:
+        _components[kind, component.__module__.rpartition(".")[2]] = component
+        return component
+
+    return keep
+
+
+def names(kind: str) -> dict[str, str]:
+    """Names of all components of a kind → the first line of their file's docstring.
+
+    Files are parsed, not imported: this costs milliseconds, not torch.
+    """
+    found = {}
+    for file in resources.files(ROOMS[kind]).iterdir():
+        if file.name.endswith(".py") and not file.name.startswith("_"):
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            if any(_is_register(node, kind) for node in ast.walk(tree)):
+                found[file.name[:-3]] = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return dict(sorted(found.items()))
+
+
+def _is_register(node: ast.AST, kind: str) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and getattr(node.func, "id", getattr(node.func, "attr", "")) == "register"
+        and bool(node.args)
+        and isinstance(node.args[0], ast.Constant)
+        and node.args[0].value == kind
+    )
+
+
+def get(kind: str, name: str) -> type:
+    """The component itself.
+
+    Raises:
+        ConfigError: no such component; suggests the nearest.
+    """
+    known = names(kind)
+    if name not in known:
+        raise ConfigError(f"there is no {kind} called {name!r}.", did_you_mean(name, known))
+    importlib.import_module(f"{ROOMS[kind]}.{name}")
+    return _components[kind, name]
+
+
+def settings(kind: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings checked (and converted) by the component's signature.
+
+    Raises:
+        ConfigError: an unknown or wrong setting; all problems at once.
+    """
+    parameters = {
+        parameter.name: parameter
+        for parameter in inspect.signature(get(kind, name)).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    fields: dict[str, Any] = {
+        key: (
+            parameter.annotation if not isinstance(parameter.annotation, str) else Any,
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for key, parameter in _resolved(get(kind, name), parameters).items()
+    }
+    problems = [
+        f"`{kind}.{key}` is not a setting of {name}. {did_you_mean(key, fields)}"
+        for key in values
+        if key not in fields
+    ]
+    model = create_model(name, __config__=ConfigDict(hide_input_in_errors=True), **fields)
+    try:
+        checked = model.model_validate({k: v for k, v in values.items() if k in fields})
+    except ValidationError as error:
+        problems += [
+            f"`{kind}.{'.'.join(map(str, e['loc']))}`: {e['msg']}."
+            for e in error.errors(include_input=False)
+        ]
+    if problems:
+        raise ConfigError("\n".join(["the settings are wrong:", *(f"  - {p}" for p in problems)]))
+    return {key: getattr(checked, key) for key in fields}
+
+
+def _resolved(
+    component: type, parameters: Mapping[str, inspect.Parameter]
+) -> dict[str, inspect.Parameter]:
+    """Parameters with their annotations evaluated (files use postponed annotations)."""
+    hints = inspect.get_annotations(inspect.unwrap(component.__init__), eval_str=True)  # type: ignore[misc]
+    return {
+        key: parameter.replace(annotation=hints.get(key, Any))
+        for key, parameter in parameters.items()
+    }
