@@ -23,7 +23,7 @@ from emrobust.errors import ConfigError, did_you_mean
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _PASSWORD = re.compile(r"(://[^:/@]+:)[^@]+(@)")
 # Keys that hold a path: those in the file are relative to the file's own folder.
-_PATHS = (("source", "path"), ("labels", "table"))
+_PATHS = (("source", "path"), ("labels", "table"), ("evaluate", "truth"))
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
@@ -168,6 +168,9 @@ class Evaluate(Section):
     bootstrap: int = Field(1000, ge=0, description="resamples by patient; 0: no intervals")
     confidence: float = Field(0.95, gt=0.5, lt=1.0)
     bins: int = Field(10, ge=2, description="of the calibration error")
+    truth: Path | None = Field(
+        None, description="truth.parquet of a synthetic clinic: adds the best possible classifier"
+    )
 
 
 class Project(Section):
@@ -291,4 +294,5 @@ def _dump_section(name: str, section: dict[str, Any]) -> list[str]:
 
 def _toml(value: Any) -> str:
     # JSON's strings, numbers, booleans and arrays are TOML's too.
-    return json.dumps(value, ensure_ascii=False)
+    # (TOML forbids a bare delete character.)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -34,6 +34,21 @@ def register(kind: str) -> Callable[[T], T]:
     return keep
 
 
+def kind(word: str) -> str:
+    """The kind that a user means by ``models`` or ``model``.
+
+    Raises:
+        ConfigError: no such kind; suggests the nearest.
+    """
+    singular = word.removesuffix("s")
+    if singular not in ROOMS:
+        raise ConfigError(
+            f"there is no kind of component called {word!r}.",
+            did_you_mean(word, [f"{kind}s" for kind in ROOMS]),
+        )
+    return singular
+
+
 def names(kind: str) -> dict[str, str]:
     """Names of all components of a kind → the first line of their file's docstring.
 

@@ -37,7 +37,7 @@ def storage_errors(path: Path) -> Iterator[None]:
                 f"the disk is full: {path} could not be written",
                 "Free some space and start the same command again; it goes on where it was.",
             ) from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise StorageError(
                 f"{path} cannot be written ({error.strerror})",
                 "Choose another folder with --out, or ask for the right to write there.",

@@ -1,0 +1,39 @@
+"""The command line. Imports are late, so that ``emrobust --help`` answers at once.
+
+Exit codes: 0 done, 1 failed, 2 bad input, 130 stopped by the user.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from emrobust.cli.app import app
+from emrobust.errors import EmrobustError
+
+
+def main() -> None:
+    """Run a command; every error becomes one clear message and an exit code."""
+    try:
+        app()
+    except EmrobustError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last resort, so that no record is printed
+        print(_crash(error), file=sys.stderr)
+        sys.exit(1)
+
+
+def _crash(error: Exception) -> str:
+    """An unforeseen error without its message, which could hold a record's text."""
+    places = [
+        f"  {frame.filename}:{frame.lineno} in {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "emrobust" in frame.filename
+    ]
+    return "\n".join(
+        [f"error: an unforeseen {type(error).__name__}; please report it with these lines:", *places]
+    )

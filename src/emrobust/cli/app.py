@@ -1,0 +1,161 @@
+"""Every command: what it reads, what it writes, and a line about what it did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="emrobust",
+    help="Turn a hospital's own outpatient records into a diagnosis classifier it can trust.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ProjectFile = Annotated[Path, typer.Argument(help="Project file (TOML); examples in configs/.")]
+RunFolder = Annotated[Path, typer.Argument(help="A run folder that `emrobust train` wrote.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write; it is made if absent.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Overrides the file; repeatable."),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="A table like the one in the project file, or a prepared folder."),
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from emrobust import __version__
+
+        typer.echo(f"emrobust {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    out: Out = Path("out/demo"),
+    records: Annotated[int, typer.Option(min=2000, help="Visits of the made-up clinic.")] = 24_000,
+    seed: Annotated[int, typer.Option(min=0)] = 20260101,
+) -> None:
+    """The whole way on a made-up clinic: database, two models, evaluation, report."""
+    from emrobust.cli import showcase
+
+    showcase.run(out, records, seed)
+
+
+@app.command()
+def clinic(
+    out: Out,
+    records: Annotated[int, typer.Option(min=1, help="Number of visits.")] = 105_000,
+    seed: Annotated[int, typer.Option(min=0)] = 20260101,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    formats: Annotated[str, typer.Option(help="Any of sqlite,csv,excel.")] = "sqlite,csv,excel",
+) -> None:
+    """Write the database of a made-up hospital, with its truth beside it."""
+    from emrobust.clinic import generate
+
+    summary = generate(
+        out, records, seed, workers=workers, formats=tuple(formats.split(","))
+    )
+    typer.echo(f"{summary.rows_out:,} visits in {out}")
+
+
+@app.command()
+def check(project: ProjectFile, settings: Overrides = None) -> None:
+    """Check a project file and its source without reading everything."""
+    from emrobust import config, pipeline
+
+    for line in pipeline.check(config.load(project, settings or ())):
+        typer.echo(line)
+
+
+@app.command()
+def prepare(project: ProjectFile, out: Out, settings: Overrides = None) -> None:
+    """Read the source, make classes of its codes, and split by patient."""
+    from emrobust import config, pipeline
+
+    for line in pipeline.describe(pipeline.prepare(config.load(project, settings or ()), out)):
+        typer.echo(line)
+
+
+@app.command()
+def train(
+    project: ProjectFile,
+    out: Out,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A folder that `prepare` wrote.")
+    ] = None,
+    settings: Overrides = None,
+) -> None:
+    """Train a classifier; killed and started again, it goes on where it was."""
+    from emrobust import config, pipeline
+
+    run = pipeline.train(config.load(project, settings or ()), out, data)
+    typer.echo(f"trained {run.project.model.name} on {len(run.names)} classes: {out}")
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    out: Out,
+    data: Data = None,
+    baseline: Annotated[
+        list[Path] | None, typer.Option(help="Another run to show beside this one; repeatable.")
+    ] = None,
+) -> None:
+    """Measure a run on its test split or on a table: metrics.json and report.html."""
+    from emrobust import pipeline
+
+    evaluation = pipeline.evaluate(run, out, data, tuple(baseline or ()))
+    typer.echo(evaluation.headline())
+    typer.echo(f"report: {out / 'report.html'}")
+
+
+@app.command()
+def predict(
+    run: RunFolder,
+    data: Annotated[Path, typer.Option("--data", help="A table like the project's source.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write: .csv, .jsonl or .parquet.")],
+) -> None:
+    """Predict the diagnoses of a table of any size, in batches."""
+    from emrobust import pipeline
+
+    summary = pipeline.predict(run, data, out)
+    typer.echo(f"{summary.rows_out:,} predictions in {out}")
+    for reason, rows in summary.rejected.items():
+        typer.echo(f"  {rows:,} rows refused: {reason}")
+
+
+@app.command()
+def compare(first: RunFolder, second: RunFolder) -> None:
+    """The difference of two runs on the same test records, with its interval."""
+    from emrobust import pipeline
+
+    for line in pipeline.compare(first, second):
+        typer.echo(line)
+
+
+@app.command(name="list")
+def list_components(
+    kind: Annotated[str, typer.Argument(help="What to list: models.")] = "models",
+) -> None:
+    """List the components that a project file can name."""
+    from emrobust import registry
+
+    for name, line in registry.names(registry.kind(kind)).items():
+        typer.echo(f"{name:<12} {line}")
