@@ -95,13 +95,10 @@ def join_text(rows: pa.RecordBatch | pa.Table) -> list[str]:
     metadata = rows.schema.metadata or {}
     separator = metadata.get(b"separator", b"\n").decode()
     columns = [
-        pc.utf8_trim_whitespace(rows.column(TEXT_PREFIX + n)) for n in text_fields(rows.schema)
+        pc.utf8_trim_whitespace(rows.column(TEXT_PREFIX + name)).to_pylist()
+        for name in text_fields(rows.schema)
     ]
-    if len(columns) == 1:
-        return list(columns[0].to_pylist())
-    filled = [pc.if_else(pc.equal(c, ""), pa.scalar(None, pa.string()), c) for c in columns]
-    joined = pc.binary_join_element_wise(*filled, separator, null_handling="skip")
-    return list(joined.to_pylist())
+    return [separator.join(filter(None, parts)) for parts in zip(*columns, strict=True)]
 
 
 def write(path: Path, of: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:

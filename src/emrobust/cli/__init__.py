@@ -22,7 +22,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("stopped; the same command goes on where it was", file=sys.stderr)
         sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - the last resort, so that no record is printed
+    except Exception as error:  # the last resort, so that no record is printed
         print(_crash(error), file=sys.stderr)
         sys.exit(1)
 
@@ -35,5 +35,5 @@ def _crash(error: Exception) -> str:
         if "emrobust" in frame.filename
     ]
     return "\n".join(
-        [f"error: an unforeseen {type(error).__name__}; please report it with these lines:", *places]
+        [f"error: an unforeseen {type(error).__name__}; please report these lines:", *places]
     )

@@ -69,9 +69,7 @@ def clinic(
     """Write the database of a made-up hospital, with its truth beside it."""
     from emrobust.clinic import generate
 
-    summary = generate(
-        out, records, seed, workers=workers, formats=tuple(formats.split(","))
-    )
+    summary = generate(out, records, seed, workers=workers, formats=tuple(formats.split(",")))
     typer.echo(f"{summary.rows_out:,} visits in {out}")
 
 
