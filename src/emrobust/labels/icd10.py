@@ -134,5 +134,5 @@ def _parse_part(part: str) -> Code:
     filler = fourth == "X"
     if not fourth or (filler and not digits and not national):
         return Code(category, None, category)
-    full = f"{category}.{fourth}{digits}{national}".replace("X", "x")
+    full = f"{category}.{(fourth + digits + national).lower()}"
     return Code(category, None if filler else f"{category}.{fourth}", full)

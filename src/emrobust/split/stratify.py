@@ -126,7 +126,8 @@ def _largest_first(by_label: sparse.csc_array, label: int, parts: np.ndarray) ->
     groups, rows = by_label.indices[own], by_label.data[own]
     free = parts[groups] < 0
     groups, rows = groups[free], rows[free]
-    return groups[np.lexsort((groups, -rows))]
+    ordered: np.ndarray = groups[np.lexsort((groups, -rows))]
+    return ordered
 
 
 def mend(whole: sparse.csr_array, shares: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -149,7 +150,7 @@ def mend(whole: sparse.csr_array, shares: np.ndarray, parts: np.ndarray) -> np.n
         part, label = (int(i) for i in np.unravel_index(badness.argmax(), badness.shape))
         if badness[part, label] <= 0.5:
             break
-        moves = _best_moves(whole, parts, over, weight, part, label)
+        moves = _best_moves(whole, parts, over, weight, (part, label))
         if not moves:
             settled.add((part, label))
             continue
@@ -170,10 +171,10 @@ def _best_moves(
     parts: np.ndarray,
     over: np.ndarray,
     weight: np.ndarray,
-    part: int,
-    label: int,
+    worst: tuple[int, int],
 ) -> Moves:
-    """The move or swap that lowers the error most among those that ease one label."""
+    """The move or swap that lowers the error most among those that ease one label of a part."""
+    part, label = worst
     too_many = over[part, label] > 0
     best: tuple[float, Moves] = (-1e-9, [])
     for other in range(len(over)):
