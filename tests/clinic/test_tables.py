@@ -126,10 +126,15 @@ def test_no_wording_negates_or_breaks_a_list():
     for name, finding in FINDINGS.items():
         for wording in wordings(finding):
             assert not any(word in wording for word in NEGATIONS), (name, wording)
-            assert not re.search(
-                r"[，。；,;\s]", wording.replace("KL Ⅱ", "").replace("clue cell", "")
-            )
+            assert not re.search(r"[，。；,;\s]", wording), (name, wording)
             assert len(wording) > 1
+
+
+def test_a_finding_that_takes_a_side_names_none_itself():
+    for name, finding in FINDINGS.items():
+        if finding["side"] == "1":
+            for wording in wordings(finding):
+                assert not re.search("[左右双]|一侧|偏侧", wording), (name, wording)
 
 
 def test_no_wording_belongs_to_two_findings():
