@@ -1,0 +1,52 @@
+"""From the columns that a project file names to their places in a source's header."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from emrobust.errors import SourceError, did_you_mean
+
+_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\xad"))
+
+
+def key(name: str) -> str:
+    """What two names of one column share: no edges, one width, no case, nothing invisible."""
+    return unicodedata.normalize("NFKC", name.translate(_INVISIBLE)).strip().casefold()
+
+
+def locate(named: Sequence[str], header: Sequence[str], source: str) -> dict[str, int]:
+    """The place of every named column.
+
+    A header that is the name exactly comes before one that only resembles it.
+
+    Args:
+        named: columns that the project file names.
+        header: the names in the source.
+        source: what the user calls the source.
+
+    Raises:
+        SourceError: lists every named column that is missing or there twice.
+    """
+    problems = []
+    places = {}
+    for name in named:
+        exact = [place for place, found in enumerate(header) if found == name]
+        found = exact or [place for place, found in enumerate(header) if key(found) == key(name)]
+        if len(found) == 1:
+            places[name] = found[0]
+        elif found:
+            at = ", ".join(str(place + 1) for place in found)
+            problems.append(f"the column `{name}` is there {len(found)} times (columns {at}).")
+        else:
+            near = did_you_mean(name, {h.strip() for h in header if h.strip()})
+            suggestion = f" {near}" if near.startswith("Did") else ""
+            problems.append(f"the column `{name}` is missing.{suggestion}")
+    if problems:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        known = ", ".join(h.strip() for h in header[:100])
+        raise SourceError(
+            f"{source} does not have the columns that [source.columns] names:\n{lines}",
+            f"Its columns are: {known}.",
+        )
+    return places
