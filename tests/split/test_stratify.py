@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from emrobust.split.stratify import deviations, mend, stratify, within_bound
+from emrobust.split.stratify import _with_rows, deviations, mend, stratify, within_bound
 
 
 @st.composite
@@ -81,3 +81,14 @@ def test_deviations_are_exact():
     assert by_place[0, 0].rows == 4 - 3.125
     assert by_place[0, 0].relative == (4 - 3.125) / 3.125
     assert by_place[1, 1].relative == pytest.approx(5 / 3)
+
+
+def test_no_single_move_or_swap_is_left_that_helps():
+    random = np.random.default_rng(0)
+    # Chronic diseases: nearly all visits of a patient have the label, so parts are lumpy.
+    sizes = np.minimum(random.geometric(0.15, 400), 50)
+    chronic = random.random((400, 40)) < 0.3 / np.arange(1, 41)
+    counts = sparse.csr_array(random.binomial(sizes[:, None], 0.8 * chronic).astype(float))
+    shares, keys = np.array([0.8, 0.1, 0.1]), np.arange(400).astype(np.uint64)
+    parts = stratify(counts, sizes, shares, keys)
+    assert (mend(_with_rows(counts, sizes), shares, parts) == parts).all()
