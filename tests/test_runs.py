@@ -77,6 +77,7 @@ def test_a_changed_file_is_named(tmp_path):
 
 class Letters(BaseModel):
     letter: str = "a"
+    table: Path | None = None
 
 
 def copy(settings: Letters, source: Path, target: Path) -> runs.Summary:
@@ -94,8 +95,14 @@ def test_a_stage_runs_again_only_when_something_changed(tmp_path):
     source.write_text("2")
     assert ran(Letters(letter="b"))
     assert (target / "out.txt").read_text() == "b2"
+    table = tmp_path / "table.csv"
+    table.write_text("1")
+    assert ran(Letters(letter="b", table=table))
+    assert not ran(Letters(letter="b", table=table))
+    table.write_text("2")
+    assert ran(Letters(letter="b", table=table))
     (target / "out.txt").write_text("meddled")
-    assert ran(Letters(letter="b"))
+    assert ran(Letters(letter="b", table=table))
     assert (target / "out.txt").read_text() == "b2"
 
 

@@ -7,7 +7,7 @@ column         type                  meaning
 =============  ====================  =====================================================
 record_id      string, not null      the visit's number, unique in the table
 patient_id     string, not null      whose visit; the record's own id where unknown
-visit_time     timestamp[s]          start of the visit, local time
+visit_time     timestamp[ms]         start of the visit, local time
 site           string                hospital or campus
 department     string                department
 sex            string                ``M``, ``F`` or null
@@ -52,7 +52,7 @@ BATCH_ROWS = 32_768
 _BEFORE_TEXT = [
     pa.field("record_id", pa.string(), nullable=False),
     pa.field("patient_id", pa.string(), nullable=False),
-    pa.field("visit_time", pa.timestamp("s")),
+    pa.field("visit_time", pa.timestamp("ms")),
     pa.field("site", pa.string()),
     pa.field("department", pa.string()),
     pa.field("sex", pa.string()),

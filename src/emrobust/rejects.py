@@ -41,10 +41,10 @@ class Rejects:
 
 
 @contextlib.contextmanager
-def open_in(folder: Path) -> Iterator[Rejects]:
+def open_in(folder: Path, name: str = FILE) -> Iterator[Rejects]:
     """Open ``rejects.csv`` of a stage's target folder; the header is always there."""
     with (
-        runs.atomic_file(folder / FILE) as partial,
+        runs.atomic_file(folder / name) as partial,
         partial.open("w", encoding="utf-8", newline="") as handle,
     ):
         rows = csv.writer(handle)

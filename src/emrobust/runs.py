@@ -212,10 +212,13 @@ def run_stage(stage: Stage, settings: Any, source: Path, target: Path) -> tuple[
     Returns:
         the summary, and whether the stage really ran.
     """
+    # Files that the settings name (a class table, say) count by what is in them.
+    named = [value for _, value in settings if isinstance(value, Path) and value.is_file()]
     facts = {
         "stage": stage.__name__,
         "settings": settings.model_dump(mode="json"),
         "source": checksum(source) if source.exists() else "",
+        "named": [checksum(path) for path in named if path != source],
         "version": metadata.version("emrobust"),
     }
     if (target / MANIFEST).is_file():

@@ -46,8 +46,8 @@ def _options(
     pass
 
 
-@app.command()
-def demo(
+@app.command(name="demo")
+def run_demo(
     out: Out = Path("out/demo"),
     records: Annotated[int, typer.Option(min=2000, help="Visits of the made-up clinic.")] = 24_000,
     seed: Annotated[int, typer.Option(min=0)] = 20260101,
@@ -58,8 +58,8 @@ def demo(
     showcase.run(out, records, seed)
 
 
-@app.command()
-def clinic(
+@app.command(name="clinic")
+def run_clinic(
     out: Out,
     records: Annotated[int, typer.Option(min=1, help="Number of visits.")] = 105_000,
     seed: Annotated[int, typer.Option(min=0)] = 20260101,
@@ -73,26 +73,28 @@ def clinic(
     typer.echo(f"{summary.rows_out:,} visits in {out}")
 
 
-@app.command()
-def check(project: ProjectFile, settings: Overrides = None) -> None:
+@app.command(name="check")
+def run_check(project: ProjectFile, settings: Overrides = None) -> None:
     """Check a project file and its source without reading everything."""
-    from emrobust import config, pipeline
+    from emrobust import config
+    from emrobust.pipeline import train
 
-    for line in pipeline.check(config.load(project, settings or ())):
+    for line in train.check(config.load(project, settings or ())):
         typer.echo(line)
 
 
-@app.command()
-def prepare(project: ProjectFile, out: Out, settings: Overrides = None) -> None:
+@app.command(name="prepare")
+def run_prepare(project: ProjectFile, out: Out, settings: Overrides = None) -> None:
     """Read the source, make classes of its codes, and split by patient."""
-    from emrobust import config, pipeline
+    from emrobust import config
+    from emrobust.pipeline.prepare import describe, prepare
 
-    for line in pipeline.describe(pipeline.prepare(config.load(project, settings or ()), out)):
+    for line in describe(prepare(config.load(project, settings or ()), out)):
         typer.echo(line)
 
 
-@app.command()
-def train(
+@app.command(name="train")
+def run_train(
     project: ProjectFile,
     out: Out,
     data: Annotated[
@@ -101,14 +103,15 @@ def train(
     settings: Overrides = None,
 ) -> None:
     """Train a classifier; killed and started again, it goes on where it was."""
-    from emrobust import config, pipeline
+    from emrobust import config
+    from emrobust.pipeline.train import train
 
-    run = pipeline.train(config.load(project, settings or ()), out, data)
+    run = train(config.load(project, settings or ()), out, data)
     typer.echo(f"trained {run.project.model.name} on {len(run.names)} classes: {out}")
 
 
-@app.command()
-def evaluate(
+@app.command(name="evaluate")
+def run_evaluate(
     run: RunFolder,
     out: Out,
     data: Data = None,
@@ -117,34 +120,34 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a run on its test split or on a table: metrics.json and report.html."""
-    from emrobust import pipeline
+    from emrobust.pipeline.evaluate import evaluate
 
-    evaluation = pipeline.evaluate(run, out, data, tuple(baseline or ()))
+    evaluation = evaluate(run, out, data, tuple(baseline or ()))
     typer.echo(evaluation.headline())
     typer.echo(f"report: {out / 'report.html'}")
 
 
-@app.command()
-def predict(
+@app.command(name="predict")
+def run_predict(
     run: RunFolder,
     data: Annotated[Path, typer.Option("--data", help="A table like the project's source.")],
     out: Annotated[Path, typer.Option("--out", help="File to write: .csv, .jsonl or .parquet.")],
 ) -> None:
     """Predict the diagnoses of a table of any size, in batches."""
-    from emrobust import pipeline
+    from emrobust.pipeline.predict import predict
 
-    summary = pipeline.predict(run, data, out)
+    summary = predict(run, data, out)
     typer.echo(f"{summary.rows_out:,} predictions in {out}")
     for reason, rows in summary.rejected.items():
         typer.echo(f"  {rows:,} rows refused: {reason}")
 
 
-@app.command()
-def compare(first: RunFolder, second: RunFolder) -> None:
+@app.command(name="compare")
+def run_compare(first: RunFolder, second: RunFolder) -> None:
     """The difference of two runs on the same test records, with its interval."""
-    from emrobust import pipeline
+    from emrobust.pipeline.evaluate import compare
 
-    for line in pipeline.compare(first, second):
+    for line in compare(first, second).lines():
         typer.echo(line)
 
 

@@ -51,7 +51,6 @@ def read(path: Path) -> Visits:
     table = records.read(path, _COLUMNS).combine_chunks()
     patients, patient_ids = _numbered(table["patient_id"])
     sites, site_names = _numbered(pc.fill_null(table["site"], ""))
-    # Parquet has no unit of seconds: what was written as such comes back as milliseconds.
     times = table["visit_time"].cast(pa.timestamp("s"), safe=False)
     seconds = pc.fill_null(times.cast(pa.int64()), 0).to_numpy()
     labels, label_names = _indicator(table["labels"])

@@ -1,0 +1,51 @@
+"""The ordered list of stages that prepare a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from emrobust import ingest, labels, runs, split
+from emrobust.config import Project
+from emrobust.errors import ConfigError
+
+# The folders of a prepared table, in the order in which the stages write them.
+INGEST, CLASSES, SPLIT, LABELS = "1-ingest", "2-classes", "3-split", "4-labels"
+STAGES = (INGEST, CLASSES, SPLIT, LABELS)
+
+
+def prepare(project: Project, out: Path) -> dict[str, runs.Summary]:
+    """Run every stage whose settings or inputs changed; their summaries in order.
+
+    Raises:
+        InputError: the source, the codes or the split are wrong.
+        StorageError: ``out`` cannot be written.
+    """
+    if not project.source.columns.labels:
+        raise ConfigError(
+            "`source.columns.labels` is missing: there is nothing to learn",
+            "Name the column(s) with the diagnoses.",
+        )
+    stages: list[tuple[str, runs.Stage, Any, Path]] = [
+        (INGEST, ingest.ingest, project.source, project.source.path or Path("absent")),
+        (CLASSES, labels.aggregate, project.labels, out / INGEST),
+        (SPLIT, split.split, _split_settings(project), out / CLASSES),
+        (LABELS, labels.select, project.labels, out / SPLIT),
+    ]
+    return {
+        name: runs.run_stage(stage, settings, source, out / name)[0]
+        for name, stage, settings, source in stages
+    }
+
+
+def _split_settings(project: Project) -> split.Settings:
+    return split.Settings(**project.split.model_dump(), seed=project.seed)
+
+
+def describe(summaries: Mapping[str, runs.Summary]) -> Iterator[str]:
+    """A line a stage, and one for each reason for which rows were refused."""
+    for name, summary in summaries.items():
+        yield f"{name}: {summary.rows_in:,} rows in, {summary.rows_out:,} out"
+        for reason, rows in summary.rejected.items():
+            yield f"  {rows:,} refused: {reason} ({name}/rejects.csv)"

@@ -1,0 +1,76 @@
+"""From a project file to a run folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from emrobust import ingest, records, runs
+from emrobust.config import Project
+from emrobust.errors import RunError
+from emrobust.pipeline.prepare import LABELS, SPLIT, STAGES, prepare
+from emrobust.report import count_lengths
+from emrobust.train import estimators
+from emrobust.train import run as training
+from emrobust.train.run import Run
+
+
+def check(project: Project) -> list[str]:
+    """Look at a project's source and model without reading or writing much.
+
+    Raises:
+        InputError: what `prepare` or `train` would stumble over at once.
+    """
+    estimators.build(project, ())
+    seen = ingest.preview(project.source)
+    facts = ", ".join(f"{name} {value}" for name, value in seen.facts.items())
+    lines = [f"source: {seen.name} ({facts})"]
+    lines += [f"  {name} ← {column}" for name, column in seen.columns.items()]
+    lines += [f"  of the first rows refused: {n} ({why})" for why, n in seen.rejected.items()]
+    return [*lines, f"model: {project.model.name}", "the project file is sound"]
+
+
+def train(project: Project, out: Path, data: Path | None = None) -> Run:
+    """Train a run, preparing the data inside it unless a prepared folder is given.
+
+    Raises:
+        InputError: the project, the source or the data are wrong.
+        RunError: ``data`` is not a prepared folder.
+    """
+    estimators.build(project, ())  # wrong settings are found before anything long begins
+    if data is None:
+        data = out / "data"
+        prepare(project, data)
+    elif not (data / LABELS / runs.MANIFEST).is_file():
+        raise RunError(f"{data} is not a prepared folder", "Write it with `emrobust prepare`.")
+    return training.train(project, data / LABELS, out, describe_data(data))
+
+
+def describe_data(data: Path) -> dict[str, Any]:
+    """Facts of a prepared folder that a report shows: no record, no text."""
+    facts: dict[str, Any] = {name: runs.read_json(data / name / runs.SUMMARY) for name in STAGES}
+    lengths: dict[str, list[int]] = {}
+    table = records.read(data / LABELS / records.FILE)
+    places = pc.fill_null(table["split"], "test").to_pylist()
+    for place, text in zip(places, records.join_text(table), strict=True):
+        lengths.setdefault(place, []).append(len(text))
+    return {
+        "stages": facts,
+        "split": runs.read_json(data / SPLIT / "split.json"),
+        "lengths": asdict(count_lengths(lengths)),
+        "counts": _count_labels(table),
+    }
+
+
+def _count_labels(table: pa.Table) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    places = pc.fill_null(table["split"], "test").to_pylist()
+    for place, of_row in zip(places, table["labels"].to_pylist(), strict=True):
+        for label in of_row or ():
+            of_label = counts.setdefault(label, dict.fromkeys(records.SPLITS, 0))
+            of_label[place] += 1
+    return counts

@@ -1,0 +1,131 @@
+"""A run applied to a table of any size: batch by batch, into a file that is whole or absent."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emrobust import config, ingest, progress, records, rejects, runs
+from emrobust.errors import ConfigError
+from emrobust.train.run import Run, probabilities
+
+SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.string(), nullable=False),
+        pa.field("labels", pa.list_(pa.string())),
+        pa.field("probabilities", pa.list_(pa.float32())),
+        pa.field("likeliest", pa.string()),
+        pa.field("likeliest_probability", pa.float32()),
+    ]
+)
+
+
+def predict(run: Run, source: config.Source, out: Path) -> runs.Summary:
+    """Predict every record of a source.
+
+    Each row holds the predicted labels, the likeliest first, with their probabilities, and the
+    likeliest label of all even where none reaches its threshold. Refused rows are listed beside
+    the file, in ``NAME.rejects.csv``.
+
+    Args:
+        run: a finished run.
+        source: the table; it needs no label columns.
+        out: .csv (labels joined by ``;``), .jsonl or .parquet.
+
+    Raises:
+        ConfigError: another ending.
+        InputError: the table cannot be read.
+        RunError: the run was cross-validated and has no single model.
+        StorageError: ``out`` cannot be written.
+    """
+    write = _WRITERS.get(out.suffix)
+    if write is None:
+        raise ConfigError(
+            f"--out {out.name} has the ending {out.suffix!r}",
+            f"Give a file that ends in {', '.join(_WRITERS)}.",
+        )
+    model = run.estimator()
+    with (
+        rejects.open_in(out.parent, f"{out.stem}.rejects.csv") as refused,
+        runs.atomic_file(out) as partial,
+        progress.track("predict") as advance,
+    ):
+        batches = ingest.batches(source, refused=refused, with_labels=False)
+        done = write(partial, _predicted(run, model, batches, advance))
+    rejected = dict(refused.counts)
+    return runs.Summary(done + sum(rejected.values()), done, rejected)
+
+
+def _predicted(
+    run: Run, model: Any, batches: Iterator[pa.RecordBatch], advance: progress.Advance
+) -> Iterator[list[dict[str, Any]]]:
+    for batch in batches:
+        probability, decided = probabilities(model, records.join_text(batch))
+        ids = batch.column("record_id").to_pylist()
+        yield [
+            _row(name, run.names, *of_row)
+            for name, of_row in zip(ids, zip(probability, decided, strict=True), strict=True)
+        ]
+        advance(batch.num_rows)
+
+
+def _row(
+    record_id: str, names: tuple[str, ...], probability: np.ndarray, decided: np.ndarray
+) -> dict[str, Any]:
+    ranked = np.argsort(-probability, kind="stable")
+    chosen = [int(k) for k in ranked if decided[k]]
+    return {
+        "record_id": record_id,
+        "labels": [names[k] for k in chosen],
+        "probabilities": [round(float(probability[k]), 4) for k in chosen],
+        "likeliest": names[ranked[0]],
+        "likeliest_probability": round(float(probability[ranked[0]]), 4),
+    }
+
+
+def _write_csv(path: Path, batches: Iterable[list[dict[str, Any]]]) -> int:
+    rows = 0
+    # With a byte-order mark, so that Excel reads the Chinese.
+    with path.open("w", encoding="utf-8-sig", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(SCHEMA.names)
+        for batch in batches:
+            writer.writerows([_cell(row[name]) for name in SCHEMA.names] for row in batch)
+            rows += len(batch)
+    return rows
+
+
+def _cell(value: Any) -> Any:
+    return ";".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _write_jsonl(path: Path, batches: Iterable[list[dict[str, Any]]]) -> int:
+    rows = 0
+    with path.open("w", encoding="utf-8") as handle:
+        for batch in batches:
+            handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch)
+            rows += len(batch)
+    return rows
+
+
+def _write_parquet(path: Path, batches: Iterable[list[dict[str, Any]]]) -> int:
+    rows = 0
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(pa.RecordBatch.from_pylist(batch, schema=SCHEMA))
+            rows += len(batch)
+    return rows
+
+
+_WRITERS: dict[str, Callable[[Path, Iterable[list[dict[str, Any]]]], int]] = {
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+    ".parquet": _write_parquet,
+}

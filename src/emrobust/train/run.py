@@ -1,0 +1,264 @@
+"""A run: one project trained on prepared records, in a folder that says all about itself.
+
+project.toml         the resolved project file
+labels.json          the label set
+model/               the fitted estimator (model-0, model-1 … under cross-validation)
+predictions.parquet  probabilities for validation and test records, never their text
+thresholds.json      tuned on the validation split
+history.json         the learning curve
+prepared.json        what the prepared table was: summaries, split and leakage facts, lengths
+manifest.json        checksums of all of these, written last: its presence means "complete"
+checkpoint/          only while training: the state to go on from
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from emrobust import config, records, runs
+from emrobust.config import Project
+from emrobust.errors import RunError, SplitError
+from emrobust.labels import LabelSet, read_label_set
+from emrobust.models.estimator import TextClassifier
+from emrobust.train import estimators
+
+PROJECT = "project.toml"
+LABELS = "labels.json"
+MODEL = "model"
+PREDICTIONS = "predictions.parquet"
+THRESHOLDS = "thresholds.json"
+HISTORY = "history.json"
+PREPARED = "prepared.json"
+CHECKPOINT = "checkpoint"
+VERSION = 1
+
+PREDICTION_SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.string(), nullable=False),
+        pa.field("patient_id", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("fold", pa.int32()),
+        pa.field("labels", pa.list_(pa.string())),
+        pa.field("probability", pa.list_(pa.float32())),
+        pa.field("predicted", pa.list_(pa.uint8())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read back.
+
+    Attributes:
+        folder: where it lies.
+        project: the resolved project file.
+        label_set: the classes; ``names`` are the columns of every probability.
+        facts: the manifest's facts.
+    """
+
+    folder: Path
+    project: Project
+    label_set: LabelSet
+    facts: Mapping[str, Any]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes, in column order."""
+        return self.label_set.names
+
+    def thresholds(self) -> np.ndarray | None:
+        """The tuned thresholds [K]; None for a single-label or a cross-validated run."""
+        if self.project.split.folds:
+            return None
+        tuned: list[float] | None = runs.read_json(self.folder / THRESHOLDS)
+        return None if tuned is None else np.array(tuned)
+
+    def estimator(self) -> TextClassifier:
+        """The fitted model.
+
+        Raises:
+            RunError: the run was cross-validated and so has a model a fold, not one.
+        """
+        if self.project.split.folds:
+            raise RunError(
+                f"{self.folder} was cross-validated: it measures a recipe and has no single model",
+                "Train once more without [split] folds to get a model.",
+            )
+        return estimators.load(self.folder / MODEL)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Prepared records in memory: what fitting and predicting need of them."""
+
+    record_id: list[str]
+    patient_id: list[str]
+    texts: list[str]
+    labels: list[list[str]]
+    split: list[str | None]
+    fold: list[int | None]
+
+    def take(self, places: np.ndarray) -> Rows:
+        """The rows at these places."""
+        columns = (getattr(self, name) for name in self.__dataclass_fields__)
+        return Rows(*([column[i] for i in places] for column in columns))
+
+
+def read_rows(path: Path) -> Rows:
+    """Read a records file."""
+    table = records.read(path)
+    return Rows(
+        table["record_id"].to_pylist(),
+        table["patient_id"].to_pylist(),
+        records.join_text(table),
+        [labels or [] for labels in table["labels"].to_pylist()],
+        table["split"].to_pylist(),
+        table["fold"].to_pylist(),
+    )
+
+
+def load(folder: Path) -> Run:
+    """Read a finished run, checking every file against its checksum.
+
+    Raises:
+        RunError: no finished run, a changed file, or one of another version.
+    """
+    if not (folder / runs.MANIFEST).is_file():
+        raise RunError(
+            f"{folder} is not a finished run",
+            "Give a folder that `emrobust train` wrote; if it was stopped, start it again.",
+        )
+    facts = runs.verify_manifest(folder)
+    if facts.get("version") != VERSION:
+        raise RunError(
+            f"{folder} was written by another version of emrobust (format {facts.get('version')}, "
+            f"this one reads {VERSION})",
+            "Train again with this version.",
+        )
+    return Run(folder, config.load(folder / PROJECT), read_label_set(folder / LABELS), facts)
+
+
+def train(project: Project, data: Path, folder: Path, about: Mapping[str, Any]) -> Run:
+    """Fit the project's model on prepared records; resume or keep what is there.
+
+    Args:
+        project: what to train.
+        data: folder with ``records.parquet`` and ``labels.json`` of the last stage.
+        folder: the run folder.
+        about: facts of the preparation that a report shows; kept in ``prepared.json``.
+
+    Raises:
+        InputError: the data do not fit the model.
+        StorageError: the folder cannot be written.
+    """
+    facts = {
+        "version": VERSION,
+        "project": project.public(),
+        "data": runs.checksum(data / records.FILE),
+    }
+    if (folder / runs.MANIFEST).is_file() and runs.read_json(folder / runs.MANIFEST)[
+        "facts"
+    ] == facts:
+        return load(folder)
+    label_set = read_label_set(data / LABELS)
+    rows = read_rows(data / records.FILE)
+    (folder / runs.MANIFEST).unlink(missing_ok=True)
+    runs.write_text(folder / PROJECT, config.dump(project))
+    shutil.copyfile(data / LABELS, folder / LABELS)
+    fit = _cross_validate if project.split.folds else _fit_once
+    predictions, history = fit(project, label_set, rows, folder)
+    records.write(folder / PREDICTIONS, PREDICTION_SCHEMA, predictions)
+    runs.write_json(folder / HISTORY, history)
+    runs.write_json(folder / PREPARED, about)
+    runs.write_manifest(folder, facts)
+    return load(folder)
+
+
+def _fit_once(
+    project: Project, label_set: LabelSet, rows: Rows, folder: Path
+) -> tuple[list[pa.RecordBatch], list[dict[str, Any]]]:
+    split = np.array(rows.split)
+    parts = {name: rows.take(np.flatnonzero(split == name)) for name in records.SPLITS}
+    model = _fit(project, label_set, parts["train"], parts["validation"], folder / MODEL)
+    tuned = model.thresholds_
+    runs.write_json(folder / THRESHOLDS, None if tuned is None else tuned.tolist())
+    measured = [_predicted(model, parts[name]) for name in ("validation", "test")]
+    return measured, model.history_
+
+
+def _cross_validate(
+    project: Project, label_set: LabelSet, rows: Rows, folder: Path
+) -> tuple[list[pa.RecordBatch], list[dict[str, Any]]]:
+    """Each fold is tested once; the next fold is its validation, the others train."""
+    fold = np.array(rows.fold)
+    folds = int(fold.max()) + 1
+    measured, history = [], []
+    for k in range(folds):
+        nxt = (k + 1) % folds
+        training = rows.take(np.flatnonzero((fold != k) & (fold != nxt)))
+        validation = rows.take(np.flatnonzero(fold == nxt))
+        model = _fit(project, label_set, training, validation, folder / f"{MODEL}-{k}")
+        measured.append(_predicted(model, rows.take(np.flatnonzero(fold == k)), k))
+        history += [{**row, "fold": k} for row in model.history_]
+    return measured, history
+
+
+def _fit(
+    project: Project, label_set: LabelSet, training: Rows, validation: Rows, target: Path
+) -> TextClassifier:
+    if not training.texts or not validation.texts:
+        raise SplitError(
+            "there are no rows to train on, or none to validate on",
+            "Prepare the data with shares that leave rows in every split.",
+        )
+    model = estimators.build(project, label_set.names)
+    checkpoints = target.parent / CHECKPOINT / target.name
+    model.fit(
+        training.texts,
+        targets(label_set, training),
+        validation=(validation.texts, targets(label_set, validation)),
+        checkpoints=checkpoints,
+    )
+    model.save(target)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return model
+
+
+def targets(label_set: LabelSet, rows: Rows) -> np.ndarray:
+    """What an estimator learns: class names [n], or a matrix of 0 and 1 [n, K]."""
+    if label_set.task == "single":
+        return np.array([labels[0] for labels in rows.labels])
+    return records.indicator(rows.labels, label_set.names)
+
+
+def probabilities(model: TextClassifier, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities float32 and decisions uint8, [n, K] in the label set's column order."""
+    given = model.predict_proba(texts)
+    if model.task_ == "multi":
+        return given.astype(np.float32), model.decide(given).astype(np.uint8)
+    decided = np.zeros(given.shape, dtype=np.uint8)
+    decided[np.arange(len(decided)), given.argmax(1)] = 1
+    return given.astype(np.float32), decided
+
+
+def _predicted(model: TextClassifier, rows: Rows, fold: int | None = None) -> pa.RecordBatch:
+    probability, decided = probabilities(model, rows.texts)
+    return pa.RecordBatch.from_pydict(
+        {
+            "record_id": rows.record_id,
+            "patient_id": rows.patient_id,
+            "split": rows.split if fold is None else ["test"] * len(rows.texts),
+            "fold": [fold] * len(rows.texts),
+            "labels": rows.labels,
+            "probability": list(probability),
+            "predicted": list(decided),
+        },
+        schema=PREDICTION_SCHEMA,
+    )

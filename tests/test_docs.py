@@ -1,0 +1,118 @@
+"""The documents are true: every command runs, every example is valid, every key is explained."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from emrobust import config
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    text = document.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(document: Path) -> list[str]:
+    return [line for block in blocks(document, "bash") for line in block.splitlines() if line]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    """The working tree's files in a new folder, with the environment that is there already."""
+    folder = tmp_path_factory.mktemp("clone") / "emrobust"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(Path(sys.prefix))
+    return folder
+
+
+# The test runner is not run by itself; its set-up and checks are what runs this test.
+NOT_HERE = re.compile(r"^scripts/test\b")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_every_command_of_the_readme_runs(clone):
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for command in commands(ROOT / "README.md"):
+        if NOT_HERE.match(command):
+            continue
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command],
+            cwd=clone, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    for report in ("out/report", "out/comparison", "out/demo"):
+        assert list((clone / report).rglob("report.html")), report
+
+
+def test_both_readmes_have_the_same_commands():
+    english, chinese = ROOT / "README.md", ROOT / "README.zh-CN.md"
+    assert commands(english) == commands(chinese)
+    assert blocks(english, "python") == blocks(chinese, "python")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_python_examples_run(document, tmp_path):
+    for block in blocks(document, "python"):
+        done = subprocess.run(
+            [sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode == 0, f"{block}\n{done.stderr[-2000:]}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_project_files_in_the_documents_are_valid(document, tmp_path):
+    for block in blocks(document, "toml"):
+        path = tmp_path / "project.toml"
+        path.write_text(block, encoding="utf-8")
+        config.load(path)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_links_between_documents_lead_somewhere(document):
+    text = document.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (document.parent / target).exists(), target
+
+
+def keys(section: type[BaseModel], prefix: str = "") -> list[str]:
+    found = []
+    for name, field in section.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found += keys(annotation, f"{prefix}{name}.")
+        else:
+            found.append(prefix + name)
+    return found
+
+
+def test_every_key_of_the_project_file_is_explained():
+    text = (ROOT / "docs" / "project-file.md").read_text(encoding="utf-8")
+    for key in keys(config.Project):
+        assert f"| `{key}` |" in text, key
+
+
+def test_nothing_of_this_machine_is_committed():
+    listed = subprocess.run(
+        ["git", "grep", "-lIE", r"/(root|home)/[a-z]|/work/(main|shared)|files\.pythonhosted"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert set(listed.stdout.split()) <= {"tests/test_docs.py"}
