@@ -1,0 +1,124 @@
+"""The report as one HTML file: styles, script and plots inside, nothing from elsewhere.
+
+The page carries a content security policy that allows its own style and script by their
+hashes and nothing else, so a browser enforces that it never goes to the network.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from emrobust import runs
+from emrobust.evaluate import Evaluation
+from emrobust.report import curve_figures, label_figures, tables, verdict
+from emrobust.report.context import ReportContext
+from emrobust.report.words import Words
+
+_FOLDER = resources.files("emrobust.report") / "templates"
+
+
+def write_report(path: Path, evaluation: Evaluation, context: ReportContext) -> None:
+    """Write the report, all or nothing.
+
+    Args:
+        path: of the HTML file.
+        evaluation: of the reported model.
+        context: whatever else is known; parts that are missing leave no gap.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    runs.write_text(path, render(evaluation, context))
+
+
+def render(evaluation: Evaluation, context: ReportContext) -> str:
+    """The report's HTML."""
+    words = Words(context.language)
+    style, script = (_read(name) for name in ("style.css", "table.js"))
+    template = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    ).from_string(_read("report.html.j2"))
+    return template.render(
+        w=words,
+        e=evaluation,
+        c=context,
+        title=context.title or words("title"),
+        style=Markup(style),  # noqa: S704 (our own file)
+        script=Markup(script),  # noqa: S704 (our own file)
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        version=metadata.version("emrobust"),
+        **_prose(evaluation, context, words),
+        **_tables(evaluation, context, words),
+        **_figures(evaluation, context, words),
+    )
+
+
+def _prose(evaluation: Evaluation, context: ReportContext, words: Words) -> dict[str, Any]:
+    return {
+        "verdict": verdict.verdict(evaluation, context, words),
+        "meaning": verdict.meaning(evaluation, context, words),
+        "cautions": verdict.cautions(evaluation, context, words),
+        "few_cases": verdict.FEW_CASES,
+    }
+
+
+def _tables(evaluation: Evaluation, context: ReportContext, words: Words) -> dict[str, Any]:
+    split = context.split or {}
+    return {
+        "cards": tables.cards(evaluation, words),
+        "models": tables.models(evaluation, context, words),
+        "measures": [words(measure) for measure in tables.measures(evaluation)],
+        "labels": tables.labels(evaluation, context, words),
+        "weakest": tables.weakest(evaluation),
+        "confused": tables.confused(evaluation),
+        "split_rows": tables.split_rows(split, words),
+        "split_facts": tables.split_facts(split, words),
+        "rejects": tables.rejects(context, words),
+        "facts": list(tables.flatten(context.facts)),
+    }
+
+
+def _figures(evaluation: Evaluation, context: ReportContext, words: Words) -> dict[str, Any]:
+    tail, left_out = label_figures.long_tail(_counts(evaluation, context), words)
+    return {
+        "long_tail": _safe(tail),
+        "long_tail_left_out": left_out,
+        "f1_by_support": _safe([label_figures.f1_by_support(evaluation, words)]),
+        "precision_recall": _safe(
+            [curve_figures.precision_recall(evaluation.precision_recall, words)]
+        ),
+        "reliability": _safe([curve_figures.reliability(evaluation.reliability, words)]),
+        "learning": _safe(curve_figures.learning(context.history, words)),
+        "lengths": _safe(
+            [curve_figures.lengths(context.lengths, words)] if context.lengths else []
+        ),
+    }
+
+
+def _counts(evaluation: Evaluation, context: ReportContext) -> Mapping[str, Mapping[str, int]]:
+    return context.counts() or {
+        label.name: {"test": label.support} for label in evaluation.per_label
+    }
+
+
+def _safe(plots: Sequence[str]) -> list[Markup]:
+    """Plots as markup: `plot` escapes every text that it is given."""
+    return [Markup(of) for of in plots]  # noqa: S704 (escaped)
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    digest = hashlib.sha256(content.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"

@@ -1,0 +1,32 @@
+"""The interface's words, from ``strings.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+
+
+class Words:
+    """The strings of one language; ``words("key", n=3)`` fills in the placeholders."""
+
+    def __init__(self, language: str) -> None:
+        self._table = load()[language]
+        self.language = language
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The string called ``key``.
+
+        Raises:
+            KeyError: there is no such string, or a placeholder has no value.
+        """
+        return self._table[key].format(**values)
+
+    def known(self, key: str) -> str:
+        """The string called ``key``, or the key itself where the table has none."""
+        return self._table.get(key, key)
+
+
+def load() -> dict[str, dict[str, str]]:
+    """Language → key → string."""
+    text = resources.files("emrobust.report").joinpath("strings.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
