@@ -7,12 +7,14 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-PASSWORD = "s3cret-Pass"  # of a database that lives for one test session on loopback
+# Of a database that lives for one test session on loopback.
+PASSWORD = "s3cret-Pass"  # noqa: S105 - guards nothing
 
 
 def _postgres_bin() -> Path | None:
@@ -43,16 +45,18 @@ def postgres() -> Iterator[str]:
     secret.chmod(0o644)
 
     def run(name: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [str(found / name), "-D", str(data), *arguments],
-            **user,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=(folder / f"{name}.log").open("ab"),
-            stderr=subprocess.STDOUT,
-        )
+        log = folder / f"{name}.log"
+        with log.open("ab") as out:
+            done = subprocess.run(
+                [str(found / name), "-D", str(data), *arguments],
+                **user,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
         if done.returncode:
-            pytest.fail(f"{name} failed: {(folder / f'{name}.log').read_text()[-2000:]}")
+            pytest.fail(f"{name} failed: {log.read_text()[-2000:]}")
 
     options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off -c max_connections=20"
     try:
@@ -64,3 +68,75 @@ def postgres() -> Iterator[str]:
         if (data / "postmaster.pid").exists():
             run("pg_ctl", "-m", "immediate", "-w", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+WORDS = {"cold": "咳嗽流涕", "stomach": "腹痛腹泻", "heart": "胸闷心悸", "skin": "皮疹瘙痒"}
+NOISE = "患者今日来诊无其他不适既往体健"
+
+
+def easy_texts(rows: int, seed: int = 0) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Texts, one class each, and the indicator matrix with a second class on some."""
+    random = np.random.default_rng(seed)
+    names = np.array(list(WORDS))
+    chosen = [random.permutation(4)[: 1 + (random.random() < 0.3)] for _ in range(rows)]
+    texts = [
+        "".join(random.choice(list(NOISE), 3 + random.integers(9)))
+        + "".join(WORDS[names[k]][: 2 + random.integers(3)] for k in of_text)
+        for of_text in chosen
+    ]
+    matrix = np.zeros((rows, 4), dtype=int)
+    for row, of_text in enumerate(chosen):
+        matrix[row, of_text] = 1
+    return texts, names[[of_text[0] for of_text in chosen]], matrix
+
+
+def write_encoder(folder: Path, kind: str = "bert", *, seed: int = 0) -> Path:
+    """A random encoder of two layers with a character tokenizer, as save_pretrained writes."""
+    # Late: most rooms' tests need neither.
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    characters = sorted(set(NOISE + "".join(WORDS.values())))
+    vocabulary = {token: number for number, token in enumerate([*special, *characters])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    roles = dict(zip(("pad", "unk", "cls", "sep", "mask"), special, strict=True))
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, **{f"{role}_token": token for role, token in roles.items()}
+    ).save_pretrained(folder)
+    config = AutoConfig.for_model(
+        kind,
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=66,
+        pad_token_id=0,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        AutoModel.from_config(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def easy() -> Callable[..., tuple[list[str], np.ndarray, np.ndarray]]:
+    """`easy_texts`."""
+    return easy_texts
+
+
+@pytest.fixture(scope="session")
+def random_encoder() -> Callable[..., Path]:
+    """`write_encoder`."""
+    return write_encoder
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny random BERT."""
+    return write_encoder(tmp_path_factory.mktemp("bert"))

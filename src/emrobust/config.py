@@ -16,12 +16,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 
 from emrobust.errors import ConfigError, did_you_mean
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-_PASSWORD = re.compile(r"(://[^:/@]+:)[^@]+(@)")
+_PASSWORD = re.compile(r"(://[^:/@]*:).+(@)")
 # Keys that hold a path: those in the file are relative to the file's own folder.
 _PATHS = (("source", "path"), ("labels", "table"), ("evaluate", "truth"))
 
@@ -76,6 +83,10 @@ class Source(Section):
         if self.url is not None and (self.query is None) == (self.table is None):
             raise ValueError("a database needs either query or table")
         return self
+
+    @field_serializer("url", when_used="json")
+    def _hide_password(self, url: str | None) -> str | None:
+        return url and _PASSWORD.sub(r"\1***\2", url)
 
     def connection(self) -> str:
         """The database URL with environment variables put in."""
@@ -148,7 +159,9 @@ class Train(Section):
     """The training loop; defaults suit a two-core machine."""
 
     epochs: int = Field(10, ge=1)
-    learning_rate: float = Field(1e-3, gt=0.0, le=1.0)
+    learning_rate: float | None = Field(
+        None, gt=0.0, le=1.0, description="absent: the model's own default"
+    )
     weight_decay: float = Field(0.01, ge=0.0)
     warmup: float = Field(0.1, ge=0.0, lt=1.0, description="share of steps")
     clip_norm: float = Field(1.0, gt=0.0, description="L2 norm of all gradients")
@@ -189,8 +202,6 @@ class Project(Section):
     def public(self) -> dict[str, Any]:
         """The project as plain values that may be written down: no password in the URL."""
         plain: dict[str, Any] = self.model_dump(mode="json", exclude_none=True)
-        if url := plain["source"].get("url"):
-            plain["source"]["url"] = _PASSWORD.sub(r"\1***\2", url)
         return plain
 
 

@@ -32,9 +32,9 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StorageError(
-                f"the disk is full: {path} could not be written",
+                f"the disk is full, or a limit is reached: {path} could not be written",
                 "Free some space and start the same command again; it goes on where it was.",
             ) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
@@ -207,7 +207,8 @@ def run_stage(stage: Stage, settings: Any, source: Path, target: Path) -> tuple[
 
     ``stage(settings, source, target)`` writes its files into the (partial, empty) folder
     ``target``. It is skipped when the settings, the source's checksum and the stage's own
-    output are those of the last run.
+    output are those of the last run. A source that is no file, such as a database, has no
+    checksum and may have changed, so it is always read again.
 
     Returns:
         the summary, and whether the stage really ran.
@@ -221,7 +222,7 @@ def run_stage(stage: Stage, settings: Any, source: Path, target: Path) -> tuple[
         "named": [checksum(path) for path in named if path != source],
         "version": metadata.version("emrobust"),
     }
-    if (target / MANIFEST).is_file():
+    if source.exists() and (target / MANIFEST).is_file():
         with contextlib.suppress(RunError, KeyError):
             if verify_manifest(target) == facts:
                 return Summary(**read_json(target / SUMMARY)), False

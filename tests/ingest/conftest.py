@@ -24,8 +24,9 @@ ROWS: list[list[Any]] = [
     ["V1", "P1", "2021-03-05 08:20:00", "内科", "男", 45, "咳嗽3天，“干咳”", "夜间,加重;无\t发热|",
      "J06.9;I10", "x"],
     ["V2", "P1", "2021-03-06 00:00:00", "内科", "女", 7, "腹痛", "第一行\n第二行", "K29.7", "x"],
-    ["V3", "P2", None, None, None, None, "头\"晕\"", None, "", None],
-    ["V4", "P3", "2021-12-31 23:59:59", "外科", "女", 0, None, "𠮷㐂：鼻塞", "J00；J00; J01.9", "x"],
+    ["V3", "P2", None, None, None, None, '头"晕"', None, "", None],
+    ["V4", "P3", "2021-12-31 23:59:59", "外科", "女", 0, None, "𠮷㐂：鼻塞", "J00；J00; J01.9",
+     "x"],
 ]  # fmt: skip
 COLUMNS = Columns(
     record_id="就诊号",
@@ -93,7 +94,7 @@ def write_sqlite(path: Path) -> None:
     connection = sqlite3.connect(path)
     named = ", ".join(f'"{name}"' for name in HEADER)
     connection.execute(f"CREATE TABLE visits ({named})")
-    connection.executemany(f"INSERT INTO visits VALUES ({', '.join('?' * len(HEADER))})", ROWS)
+    connection.executemany("INSERT INTO visits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ROWS)
     connection.commit()
     connection.close()
 

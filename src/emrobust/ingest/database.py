@@ -90,7 +90,8 @@ def _open(
             if settings.query is not None:
                 # A colon is a colon, as in the database's own console, not a parameter.
                 statement = sa.text(settings.query.replace(":", r"\:"))
-                header = list(_start(connection, statement).keys())
+                with _start(connection, statement) as result:
+                    header = list(result.keys())
                 name = f"the query on {name}"
             else:
                 table = _find_table(connection, settings.table, name)
@@ -178,8 +179,8 @@ def _rows(
     number = 0
     with connect() as connection:
         try:
-            for rows in _start(connection, statement).partitions(FETCH_ROWS):
-                for row in rows:
+            with _start(connection, statement) as result:
+                for row in result.yield_per(FETCH_ROWS):
                     number += 1
                     yield number, [row[place] for place in positions]
         except exc.DBAPIError as error:

@@ -88,8 +88,8 @@ def detect_delimiter(head: str, named: Collection[str]) -> str:
 
 
 def _head(path: Path, found: str) -> str:
-    with encoding.Transcoder(path, found) as stream:
-        return stream.read(encoding.HEAD_BYTES).decode()
+    with encoding.open_text(path, found) as stream:
+        return stream.read(encoding.HEAD_BYTES)
 
 
 def _first_row(head: str, delimiter: str) -> list[str]:
@@ -148,7 +148,6 @@ def _attempt(path: Path, layout: _Layout, positions: Sequence[int], block: int) 
         use_threads=False,
         block_size=block,
         column_names=names,
-        skip_rows_after_names=1,
     )
     parse = pa_csv.ParseOptions(
         delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=refuse
@@ -159,12 +158,14 @@ def _attempt(path: Path, layout: _Layout, positions: Sequence[int], block: int) 
         strings_can_be_null=False,
         check_utf8=False,  # the transcoder gives nothing else
     )
-    number, ended = 0, False
+    number, ended = -1, False
     with encoding.Transcoder(path, layout.encoding, tail) as stream:
         for batch in _parse(path, stream, read, parse, convert):
             cells = batch.columns
             rows, refused = _number(number, batch.num_rows, faults)
             number = int(rows[-1]) if len(rows) else number
+            if len(rows) and rows[0] == 0:  # the header
+                rows, cells = rows[1:], [column[1:] for column in cells]
             if len(rows) and cells[0][-1].as_py() == _END:
                 rows, cells, ended = rows[:-1], [column[:-1] for column in cells], True
             yield Batch(rows, cells, refused, stream.damaged)

@@ -20,7 +20,8 @@ from emrobust.ingest.table import UNDECODABLE
 HEAD_BYTES = 1 << 18
 _PLACE_BYTES = 1 << 16
 _TOLERATED = 0.01  # errors per non-ASCII character: a damaged file is still of its encoding
-_ASCII_WEIGHT = 0.01  # of a plain character in that share: one accent spoils no English file
+_TOLERATED_WHERE_WANTED = 0.2  # the user knows; but not that every row is refused
+_ASCII_WEIGHT = 0.1  # of a plain character in that share: one accent spoils no English file
 _CHINESE = 0.8  # share of GB 2312 (6,763 characters) among the non-ASCII characters
 _SIGNATURES = {
     b"PK\x03\x04": "an Excel file or a zip archive",
@@ -54,12 +55,12 @@ def detect(path: Path, wanted: str = "auto") -> str:
     found = _guess(pieces)
     if wanted == "auto" and found:
         return found
-    if wanted != "auto" and _errors(pieces, wanted) <= _TOLERATED:
+    if wanted != "auto" and _errors(pieces, wanted) <= _TOLERATED_WHERE_WANTED:
         return found if found == "utf-8-sig" else wanted
-    if wanted != "auto":
-        looks = f"; it looks like {found}" if found else ""
+    if found:
         raise SourceError(
-            f"{path.name} is not {wanted}{looks}", 'Set encoding = "auto" in [source].'
+            f"{path.name} is not {wanted}; it looks like {found}",
+            'Set encoding = "auto" in [source].',
         )
     raise SourceError(
         f"{path.name} is neither UTF-8 nor GB18030",
@@ -164,3 +165,9 @@ class Transcoder(io.RawIOBase):
         """Close the file."""
         self._file.close()
         super().close()
+
+
+def open_text(path: Path, encoding: str) -> io.TextIOWrapper:
+    """The content as characters: a read never ends within one, and line ends stay as they are."""
+    raw = Transcoder(path, encoding)
+    return io.TextIOWrapper(io.BufferedReader(raw, 1 << 20), encoding="utf-8", newline="")

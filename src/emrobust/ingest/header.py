@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
 from collections.abc import Sequence
 
-from emrobust.errors import SourceError, did_you_mean
+from emrobust.errors import SourceError
 
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\xad"))
 
@@ -39,8 +40,9 @@ def locate(named: Sequence[str], header: Sequence[str], source: str) -> dict[str
             at = ", ".join(str(place + 1) for place in found)
             problems.append(f"the column `{name}` is there {len(found)} times (columns {at}).")
         else:
-            near = did_you_mean(name, {h.strip() for h in header if h.strip()})
-            suggestion = f" {near}" if near.startswith("Did") else ""
+            # Half alike is near: Chinese names have two characters.
+            near = difflib.get_close_matches(name, [h.strip() for h in header], n=1, cutoff=0.5)
+            suggestion = f" Did you mean `{near[0]}`?" if near else ""
             problems.append(f"the column `{name}` is missing.{suggestion}")
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)

@@ -34,8 +34,8 @@ def open_table(settings: Source, path: Path) -> Table:
     """
     found = encoding.detect(path, settings.encoding)
     facts = {"format": "JSON", "encoding": found}
-    with encoding.Transcoder(path, found) as stream:
-        array = stream.read(_CHUNK).decode().lstrip().startswith("[")
+    with encoding.open_text(path, found) as stream:
+        array = stream.read(_CHUNK).lstrip().startswith("[")
     if array:
         header: dict[str, None] = {}
         for item in islice(_items(path, found), _HEADER_ROWS):
@@ -50,8 +50,8 @@ def _items(path: Path, found: str) -> Iterator[Any]:
     """The elements of a JSON array one after the other."""
     decode = json.JSONDecoder().raw_decode
     done = 0
-    with encoding.Transcoder(path, found) as stream:
-        text = stream.read(_CHUNK).decode()
+    with encoding.open_text(path, found) as stream:
+        text = stream.read(_CHUNK)
         at = text.index("[") + 1
         while True:
             at = _past(_BETWEEN, text, at)
@@ -66,7 +66,7 @@ def _items(path: Path, found: str) -> Iterator[Any]:
                     yield item
                     continue
             # Ask for more than is there: a long element is tried log n times, not n.
-            more = stream.read(max(_CHUNK, 3 * (len(text) - at))).decode()
+            more = stream.read(max(_CHUNK, 3 * (len(text) - at)))
             if not more:
                 raise _broken(path, done)
             text, at = text[at:] + more, 0
@@ -98,8 +98,8 @@ def _read(
 
 
 def _columns(path: Path, found: str) -> dict[str, list[Any]]:
-    with encoding.Transcoder(path, found) as stream:
-        text = stream.read().decode()
+    with encoding.open_text(path, found) as stream:
+        text = stream.read()
     shape = SourceError(
         f"{path.name} is neither a JSON array of objects nor an object of equally long columns",
         'Write it as [{"column": "cell", …}, …], or as JSON lines.',

@@ -131,7 +131,7 @@ def from_arrow(column: pa.Array) -> pa.Array:
         return column.cast(pa.string())
     if pa.types.is_timestamp(kind):
         local = pc.local_timestamp(column) if kind.tz else column
-        return local.cast(pa.timestamp("s"), safe=False).cast(pa.string())
+        return local.cast(pa.timestamp("ms"), safe=False).cast(pa.string())
     return from_python(column.to_pylist())
 
 

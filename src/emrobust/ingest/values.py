@@ -144,7 +144,7 @@ def parse_age(cell: str) -> float | None:
 
 
 def times(cells: pa.Array) -> pa.Array:
-    """Moments as timestamp[s] of local time, or null."""
+    """Moments as timestamp[ms] of local time, or null."""
     trimmed = pc.utf8_trim_whitespace(_plain(cells))
     tidy = pc.replace_substring(trimmed, "/", "-")
     iso = pc.match_substring_regex(tidy, _ISO)
@@ -152,12 +152,12 @@ def times(cells: pa.Array) -> pa.Array:
         tidy = pc.replace_substring_regex(tidy, r"\b(\d)\b", r"0\1")
         iso = pc.match_substring_regex(tidy, _ISO)
     try:
-        found = pc.if_else(iso, tidy, pa.scalar(None, pa.string())).cast(pa.timestamp("s"))
+        found = pc.if_else(iso, tidy, pa.scalar(None, pa.string())).cast(pa.timestamp("ms"))
     except pa.ArrowInvalid:  # one of them is a day like 30 February
-        found = pa.nulls(len(cells), pa.timestamp("s"))
+        found = pa.nulls(len(cells), pa.timestamp("ms"))
     missing = pc.and_(pc.is_null(found), pc.not_equal(trimmed, ""))
     slow = [parse_time(cell) for cell in trimmed.filter(missing).to_pylist()]
-    return pc.replace_with_mask(found, missing, pa.array(slow, pa.timestamp("s")))
+    return pc.replace_with_mask(found, missing, pa.array(slow, pa.timestamp("ms")))
 
 
 @functools.lru_cache(4096)

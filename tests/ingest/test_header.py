@@ -1,0 +1,31 @@
+import pytest
+
+from emrobust.errors import SourceError
+from emrobust.ingest.header import locate
+
+
+def test_width_edges_case_and_marks_do_not_matter():
+    header = ["\ufeffVisit_No ", "诊断（主要）", "主 诉\u200b"]
+    assert locate(["visit_no", "诊断(主要)", "主 诉"], header, "t") == {
+        "visit_no": 0, "诊断(主要)": 1, "主 诉": 2,
+    }  # fmt: skip
+
+
+def test_an_exact_name_comes_before_a_like_one():
+    assert locate(["id"], ["ID", "id"], "t") == {"id": 1}
+
+
+def test_all_problems_come_at_once_with_suggestions():
+    with pytest.raises(SourceError) as caught:
+        locate(["主述", "id", "年龄"], ["主诉内容", "主诉", "id", "id"], "visits.csv")
+    message = str(caught.value)
+    assert "visits.csv" in message
+    assert "`主述` is missing. Did you mean `主诉`?" in message
+    assert "`id` is there 2 times (columns 3, 4)" in message
+    assert "`年龄` is missing." in message
+    assert "Its columns are: 主诉内容, 主诉, id, id." in message
+
+
+def test_two_headers_that_only_resemble_the_name_are_doubled():
+    with pytest.raises(SourceError, match="2 times"):
+        locate(["id"], ["ID", "Id"], "t")
