@@ -64,14 +64,16 @@ def test_chunks_change_nothing(monkeypatch):
         np.testing.assert_allclose(values, pieces.scores[measure], rtol=0, atol=1e-12)
 
 
-def test_counts_beyond_float32_stay_exact(monkeypatch):
-    predictions = problem(3)
-    arguments = (predictions.truth, predictions.predicted, predictions.patient)
-    small = intervals.resample_f1(*arguments, resamples=DRAWS, seed=3)
-    monkeypatch.setattr(intervals, "_EXACT_FLOAT32", 1)
-    large = intervals.resample_f1(*arguments, resamples=DRAWS, seed=3)
-    for ours, wide in zip(small, large, strict=True):
-        np.testing.assert_array_equal(ours, wide)
+def test_nothing_right_and_nothing_wrong_are_scored_too():
+    truth = np.array([[1, 0], [1, 0], [0, 0]], dtype=np.uint8)
+    per_label, micro = intervals.resample_f1(truth, truth, np.arange(3), resamples=DRAWS, seed=1)
+    drawn = [weight[:2].any() for weight in intervals.draws(1, 3, DRAWS)]
+    assert per_label[:, 0].tolist() == [float(hit) for hit in drawn]
+    assert per_label[:, 1].tolist() == [0.0] * DRAWS
+    assert micro.tolist() == per_label[:, 0].tolist()
+    nothing, none = intervals.resample_f1(truth, 1 - truth, np.arange(3), resamples=5, seed=1)
+    assert not nothing.any()
+    assert not none.any()
 
 
 def test_a_draw_takes_as_many_patients_as_there_are_and_repeats():
