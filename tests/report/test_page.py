@@ -153,6 +153,23 @@ def test_single_label_reports_accuracy_and_folds_are_added_up():
     assert "阈值" not in "".join(re.findall(r"<th[^>]*>([^<]*)</th>", page))
 
 
+def test_learning_curves_of_folds_and_without_validation(everything):
+    evaluation, context = everything
+    folds = [
+        {"epoch": k, "loss": 1 / k, "macro_f1": None if k == 1 else 0.1 * k, "fold": fold}
+        for fold in range(3)
+        for k in range(1, 5)
+    ]
+    page = render(evaluation, replace(context, history=folds))
+    section = page.partition('id="learning"')[2].partition("</section>")[0]
+    assert section.count("<polyline") == 6
+    assert section.count("<circle") == 3 * 4 + 3 * 3
+    silent = [{"epoch": k, "loss": 1 / k, "macro_f1": None} for k in range(1, 5)]
+    page = render(evaluation, replace(context, history=silent))
+    assert page.partition('id="learning"')[2].partition("</section>")[0].count("<svg") == 1
+    assert 'id="learning"' not in render(evaluation, replace(context, history=folds[:1]))
+
+
 def test_hundreds_of_labels_show_both_ends_of_the_tail(everything):
     evaluation, context = everything
     counts = {f"标签{k}": {"train": 500 - k} for k in range(300)}

@@ -7,7 +7,7 @@ so it is exact: equal to scoring each resampled table. ECE, Brier score and accu
 matrix product of draws and per-patient sums. Macro PR-AUC weights each label's ranking.
 
 Cost of 1,000 draws of 10,000 x 50 on two cores: see ``bench/bootstrap.py`` for F1; all
-measures together take about a second, half of it for PR-AUC.
+measures together take about a second, most of it for PR-AUC.
 
 Limit: a label with very few cases is missing from some draws and scores 0 there, as it would
 in scikit-learn, so percentile intervals of macro-F1 lean downwards when many labels are rare.

@@ -72,7 +72,8 @@ class ReportContext:
         others: models to show beside it; the first is the baseline of the summary.
         split: the facts of ``split.json`` (rows, patients, labels, leakage).
         label_counts: label → split → records; taken from ``split`` where absent.
-        history: one mapping an epoch with ``epoch``, ``loss`` and ``macro_f1`` (validation).
+        history: one mapping an epoch with ``epoch``, ``loss`` and ``macro_f1`` (validation,
+            None where there was no validation), and ``fold`` under cross-validation.
         lengths: of the texts, see `count_lengths`.
         rejects: stage → reason → rows.
         rows_read: rows of the source, to give refused rows as a share.
@@ -87,7 +88,7 @@ class ReportContext:
     others: tuple[OtherModel, ...] = ()
     split: Mapping[str, Any] | None = None
     label_counts: Mapping[str, Mapping[str, int]] | None = None
-    history: Sequence[Mapping[str, float]] = ()
+    history: Sequence[Mapping[str, float | None]] = ()
     lengths: LengthHistogram | None = None
     rejects: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     rows_read: int | None = None

@@ -105,53 +105,77 @@ def reliability(curve: Reliability, words: Words) -> str:
     )
 
 
-def learning(history: Sequence[Mapping[str, float]], words: Words) -> list[str]:
-    """Training loss and validation macro-F1 by epoch, a plot each, the best epoch marked."""
+Points = list[tuple[float, float]]
+
+
+def learning(history: Sequence[Mapping[str, float | None]], words: Words) -> list[str]:
+    """Training loss and validation macro-F1 by epoch, a plot each.
+
+    The best epoch is marked; under cross-validation each fold has a line of its own.
+    """
     plots = []
     for key, colour in (("loss", plot.VERMILION), ("macro_f1", plot.BLUE)):
-        rows = [(row["epoch"], row[key]) for row in history if key in row and "epoch" in row]
-        if len(rows) > 1:
-            plots.append(_learning(key, colour, rows, words))
+        folds = _by_fold(history, key)
+        if max((len(points) for points in folds), default=0) > 1:
+            plots.append(_learning(key, colour, folds, words))
     return plots
 
 
-def _learning(key: str, colour: str, rows: Sequence[tuple[float, float]], words: Words) -> str:
-    epochs, values = zip(*rows, strict=True)
-    room = (max(values) - min(values)) * 0.1 or 0.05
-    step = max(1, round(len(rows) / 10))
-    panel = Panel(
-        plot.Axis(
-            words("axis_epoch"),
-            min(epochs),
-            max(epochs),
-            tuple((epoch, f"{epoch:g}") for epoch in epochs[::step]),
-        ),
-        plot.linear(words(f"axis_{key}"), max(0.0, min(values) - room), max(values) + room),
-        height=170,
-        top=20,
-    )
-    parts = [plot.frame(panel), plot.line(panel, epochs, values, colour)]
-    best = max(rows, key=lambda row: row[1]) if key == "macro_f1" else None
-    for row in rows:
-        tip = words("tip_epoch", epoch=f"{row[0]:g}", value=f"{row[1]:.4f}")
-        parts.append(plot.dot(*panel.at(*row), colour, tip=tip, radius=5.5 if row == best else 3))
+def _by_fold(history: Sequence[Mapping[str, float | None]], key: str) -> list[Points]:
+    """The known (epoch, value) points of each fold, or of the only run."""
+    folds: dict[float | None, Points] = {}
+    for row in history:
+        epoch, value = row.get("epoch"), row.get(key)
+        if epoch is not None and value is not None:
+            folds.setdefault(row.get("fold"), []).append((epoch, value))
+    return list(folds.values())
+
+
+def _learning(key: str, colour: str, folds: Sequence[Points], words: Words) -> str:
+    panel = _learning_panel(key, [point for points in folds for point in points], words)
+    alone = len(folds) == 1
+    best = max(folds[0], key=lambda point: point[1]) if alone and key == "macro_f1" else None
+    parts = [plot.frame(panel)]
+    for points in folds:
+        epochs, values = zip(*points, strict=True)
+        parts.append(plot.line(panel, epochs, values, colour, width=2 if alone else 1.2))
+        for epoch, value in points:
+            tip = words("tip_epoch", epoch=f"{epoch:g}", value=f"{value:.4f}")
+            radius = 5.5 if (epoch, value) == best else 3 if alone else 1.8
+            parts.append(plot.dot(*panel.at(epoch, value), colour, tip=tip, radius=radius))
     if best:
-        x, y = panel.at(*best)
-        late = x > panel.left + panel.width / 2
-        parts.append(
-            plot.text(
-                x + (-8 if late else 8),
-                y + 22,
-                words("best_epoch", value=f"{best[1]:.3f}"),
-                anchor="end" if late else "start",
-                colour=plot.INK,
-            )
-        )
+        parts.append(_best(panel, best, words))
     return plot.svg(
         parts,
         title=words(f"figure_{key}"),
         description=words(f"describe_{key}"),
         height=panel.top + panel.height + 44,
+    )
+
+
+def _learning_panel(key: str, points: Points, words: Words) -> Panel:
+    epochs = sorted({epoch for epoch, _ in points})
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    room = (high - low) * 0.1 or 0.05
+    shown = epochs[:: max(1, round(len(epochs) / 10))]
+    ticks = tuple((epoch, f"{epoch:g}") for epoch in shown)
+    return Panel(
+        plot.Axis(words("axis_epoch"), epochs[0], epochs[-1], ticks),
+        plot.linear(words(f"axis_{key}"), max(0.0, low - room), high + room),
+        height=170,
+        top=20,
+    )
+
+
+def _best(panel: Panel, best: tuple[float, float], words: Words) -> str:
+    x, y = panel.at(*best)
+    late = x > panel.left + panel.width / 2
+    return plot.text(
+        x + (-8 if late else 8),
+        y + 22,
+        words("best_epoch", value=f"{best[1]:.3f}"),
+        anchor="end" if late else "start",
+        colour=plot.INK,
     )
 
 
