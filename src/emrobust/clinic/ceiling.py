@@ -10,7 +10,8 @@ Let A_f(S) = (1 − λ_f) ∏_{d ∈ S} (1 − r·p_df) be the chance that f is 
                         + Σ_{f denied} log q_f(d₀) + Σ_{f unmentioned} log(1 − q_f(d₀)),
 
 whose first sum is linear in S: only the few findings that are present need the set itself.
-Primaries and comorbid classes of negligible mass are left out (`Pruning`).
+Primaries and comorbid classes of negligible mass are left out (`Pruning`): probabilities stay
+within 0.001 of the full enumeration's, at about a millisecond a visit.
 """
 
 from __future__ import annotations
@@ -40,12 +41,13 @@ class Pruning:
     """How much is enumerated.
 
     Attributes:
-        primaries: primary classes kept for a visit.
-        comorbid: comorbid classes kept for each of them.
+        gap: primary classes whose bound lies further below the best in log posterior are
+            dropped.
+        comorbid: comorbid classes kept for each primary; the shipped table has no more.
         mass: sets of classes with less posterior mass than this are dropped.
     """
 
-    primaries: int = 16
+    gap: float = 12.0
     comorbid: int = 10
     mass: float = 1e-6
 
@@ -113,30 +115,27 @@ def enumerate_sets(
     alone = clinic.absent[site] @ fits
     unexplained = clinic.absent[site][:, visit.present]
     quiet = clinic.quiet[visit.present]
-    start = (
-        clinic.prior[visit.covariates]
-        + clinic.course[:, visit.duration]
-        + _manner(clinic, visit, fits)
-        + alone
-    )
+    partners = _partners(clinic, pruning.comorbid)
     joining = clinic.kappa * clinic.fit[sex, band]
-    odds, none = _odds(joining)
-    one = _explain(unexplained[:, None, :] + unexplained[None, :, :] + quiet) + alone + odds
-    best = start + none + np.maximum(_explain(unexplained + quiet), one.max(axis=1))
-    kept = np.argsort(-best)[: pruning.primaries]
-    partners = np.argsort(-one[kept], axis=1)[:, : pruning.comorbid]
-    subsets = _subsets(min(pruning.comorbid, len(best)))
-    gain = np.where(joining[kept[:, None], partners] > 0, odds[kept[:, None], partners], -1e9)
-    total = np.einsum("sc,pcf->psf", subsets, unexplained[partners])
-    total += unexplained[kept][:, None, :] + quiet
-    score = _explain(total) + (gain + alone[partners]) @ subsets.T
-    score += (start + none)[kept][:, None] - _tails(joining[kept])[:, None]
+    chance = np.take_along_axis(joining, partners, axis=1)
+    gain = _log_odds(chance) + alone[partners]
+    start = clinic.prior[visit.covariates] + clinic.course[:, visit.duration] + alone
+    start += _manner(clinic, visit, fits) + np.log1p(-joining).sum(axis=1)
+    pairs = _explain(unexplained[:, None, :] + unexplained[partners] + quiet) + gain
+    # What each partner explains adds up to an upper bound on what three of them explain.
+    own = _explain(unexplained + quiet)
+    gains = np.sort(np.maximum(pairs - own[:, None], 0.0), axis=1)
+    best = start + own + gains[:, -MOST_COMORBID:].sum(axis=1)
+    kept = np.flatnonzero(best >= best.max() - pruning.gap)
+    subsets = _subsets(partners.shape[1])
+    score = _explain(subsets @ unexplained[partners[kept]] + (unexplained[kept] + quiet)[:, None])
+    score += gain[kept] @ subsets.T + (start[kept] - _tails(joining[kept]))[:, None]
     mass = np.exp(score - score.max())
     mass /= mass.sum()
     primary, subset = np.nonzero(mass > pruning.mass)
     sets = np.zeros((len(primary), len(best)))
     rows, columns = np.nonzero(subsets[subset])
-    sets[rows, partners[primary[rows], columns]] = 1.0
+    sets[rows, partners[kept[primary[rows]], columns]] = 1.0
     sets[np.arange(len(primary)), kept[primary]] = 1.0
     weights = mass[primary, subset]
     return sets, weights / weights.sum()
@@ -155,15 +154,22 @@ def _explain(absent: np.ndarray) -> np.ndarray:
     return total
 
 
-def _odds(joining: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log odds of joining [K, K] (−10⁹ where impossible) and log P(nobody joins) [K]."""
+def _log_odds(chance: np.ndarray) -> np.ndarray:
+    """Log odds of joining, −10⁹ where it is impossible."""
     with np.errstate(divide="ignore"):
-        odds = np.log(joining) - np.log1p(-joining)
-    return np.where(joining > 0, odds, -1e9), np.log1p(-joining).sum(axis=1)
+        odds: np.ndarray = np.log(chance) - np.log1p(-chance)
+    return np.where(chance > 0, odds, -1e9)
 
 
 def _tails(joining: np.ndarray) -> np.ndarray:
     return np.log([at_most(row) for row in joining])
+
+
+@functools.lru_cache(maxsize=16)
+def _partners(clinic: Clinic, most: int) -> np.ndarray:
+    """[K, most] the likeliest comorbid classes of each primary."""
+    most = min(most, int((clinic.kappa > 0).sum(axis=1).max()))
+    return np.argsort(-clinic.kappa, axis=1, kind="stable")[:, : max(most, 1)]
 
 
 @functools.lru_cache(maxsize=16)

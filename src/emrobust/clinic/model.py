@@ -111,12 +111,6 @@ def at_most(kappa: np.ndarray, most: int = MOST_COMORBID) -> float:
     return float(counts.sum())
 
 
-def prevalence(clinic: Clinic) -> np.ndarray:
-    """[K] rough share of the primary classes, over covariates taken as equally common."""
-    mean: np.ndarray = np.exp(clinic.prior).mean(axis=(0, 1, 2, 3, 4))
-    return mean
-
-
 def _prior(medicine: Medicine, style: Style) -> np.ndarray:
     site = np.array([site.multipliers(medicine) for site in style.sites])
     drift = style.drift_of(medicine)[None, :] * (np.arange(len(YEARS)) - 1.5)[:, None]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from emrobust.clinic import wording
-from emrobust.clinic.library import Library, compile_library
+from emrobust.clinic.library import Library, Sentence, compile_library
 from emrobust.clinic.model import Clinic
 from emrobust.clinic.page import Clause, Mention
 from emrobust.clinic.pen import Pen, Visit
@@ -117,10 +117,12 @@ class Scribe:
             _shuffle(draw, of_kind)
         symptoms = has[_SYMPTOM]
         count = 1 + (draw() < 0.6) + (draw() < 0.25)
+        main = symptoms[:count] or self._second_choice(has)
         return Content(
-            main=symptoms[:count] or self._second_choice(has),
-            more=symptoms[count:],
-            trigger=has[_TRIGGER],
+            main=main,
+            # Without a complaint there is no clause that a trigger fits into.
+            more=symptoms[count:] if main else has[_TRIGGER],
+            trigger=has[_TRIGGER] if main else [],
             denied=lacks[_SYMPTOM] + lacks[_TRIGGER],
             exam=[*self._measure(visit, has[_VITAL]), *has[_SIGN]],
             labs=has[_TEST],
@@ -165,13 +167,19 @@ class Scribe:
         for group, rate in self.pen.hand.content:
             if draw() >= rate or _RIVALS.get(group) in filled:
                 continue
-            of_group = library.sentences[group]
-            mark = draw() * of_group[-1].until
-            sentence = next(s for s in of_group if mark < s.until)
+            sentence = self._choose(library.sentences[group], visit)
+            if sentence is not None:
+                self.sentences[group] = sentence
+                filled.add(group)
+
+    def _choose(self, group: Sequence[Sentence], visit: Visit) -> Clause | None:
+        """A sentence by weight; the next that fits, where this one would contradict the note."""
+        mark = self.pen.draw() * group[-1].until
+        for sentence in (*(s for s in group if mark < s.until), *group):
             fits = sentence.ages[0] <= visit.age <= sentence.ages[1]
             if fits and sentence.blocks.isdisjoint(visit.present):
-                self.sentences[group] = sentence.clause
-                filled.add(group)
+                return sentence.clause
+        return None
 
     def _report(self, items: Sequence[Item], absent: Sequence[int]) -> None:
         """Readings, signs or tests, and then those that are not there."""

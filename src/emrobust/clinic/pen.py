@@ -16,8 +16,7 @@ from emrobust.clinic.wording import Reading
 
 _SIDES = (("左", "L"), ("右", "R"), ("双", "B"))
 _ONE_SIDED = 0.9  # sided findings whose side is written
-_BODY = "眼耳膝肩踝肘腕髋"  # these take 左 alone, others 左侧
-_OWN_SIDE = "左右双一偏半胳腿脚手"  # words that begin so take none
+_BODY = "眼耳膝肩踝肘腕髋胳腿脚手脸"  # words that begin so take 左 alone, others 左侧
 
 
 class Visit(NamedTuple):
@@ -88,7 +87,7 @@ class Pen:
             drawn = self.draw() / _ONE_SIDED
             self.sides[finding] = _SIDES[int(drawn * len(_SIDES))] if drawn < 1 else None
         side = self.sides[finding]
-        if side is not None and word[0] not in _OWN_SIDE:
+        if side is not None:
             text = side[0] if word[0] in _BODY else side[0] + "侧"
             self.page.mark(text, "side", side[1])
 
