@@ -1,0 +1,221 @@
+"""A neural network as a scikit-learn classifier of texts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from emrobust import config, registry, rng, runs
+from emrobust.errors import ConfigError, ModelError
+from emrobust.models import network as networks
+from emrobust.models.estimator import Task, TextClassifier, as_texts
+from emrobust.models.network import Network
+from emrobust.models.thresholds import macro_f1, tune
+from emrobust.train import batches, loop, losses
+from emrobust.train.batches import Tokens
+
+_DEFAULT = config.Train()
+# Prediction keeps no gradients, so its batches may be wider than those of training.
+_WIDER = 4
+HISTORY = "history.json"
+
+
+class NeuralClassifier(TextClassifier):
+    """Fits a registered network on texts, by the one training loop.
+
+    Args:
+        network: registered name: textcnn, bilstm, transformer.
+        network_settings: of the network, checked by its signature.
+        task: ``auto`` decides by the shape of the targets.
+        seed: of weights, batches and dropout.
+        classes: the label set and the order of its columns; absent: what the targets hold.
+        epochs: and all that follow: see `emrobust.config.Train`, where the defaults are.
+        learning_rate: absent: the network's own.
+        weight_decay: see `config.Train`.
+        warmup: see `config.Train`.
+        clip_norm: see `config.Train`.
+        batch_size: see `config.Train`.
+        batch_tokens: see `config.Train`.
+        max_length: see `config.Train`.
+        patience: see `config.Train`.
+        label_smoothing: see `config.Train`.
+        thresholds: see `config.Train`.
+        precision: of training; predictions are computed in fp32 everywhere, so that
+            thresholds tuned on one machine hold on another.
+        checkpoint_seconds: see `config.Train`.
+    """
+
+    kind = "neural"
+
+    def __init__(
+        self,
+        network: str = "textcnn",
+        network_settings: Mapping[str, Any] | None = None,
+        task: Task = "auto",
+        seed: int = 0,
+        classes: Sequence[str] | None = None,
+        *,
+        epochs: int = _DEFAULT.epochs,
+        learning_rate: float | None = _DEFAULT.learning_rate,
+        weight_decay: float = _DEFAULT.weight_decay,
+        warmup: float = _DEFAULT.warmup,
+        clip_norm: float = _DEFAULT.clip_norm,
+        batch_size: int = _DEFAULT.batch_size,
+        batch_tokens: int = _DEFAULT.batch_tokens,
+        max_length: int = _DEFAULT.max_length,
+        patience: int = _DEFAULT.patience,
+        label_smoothing: float = _DEFAULT.label_smoothing,
+        thresholds: Literal["global", "label"] = _DEFAULT.thresholds,
+        precision: Literal["auto", "fp32", "bf16"] = _DEFAULT.precision,
+        checkpoint_seconds: float = _DEFAULT.checkpoint_seconds,
+    ) -> None:
+        self.network = network
+        self.network_settings = network_settings
+        self.task = task
+        self.seed = seed
+        self.classes = classes
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.clip_norm = clip_norm
+        self.batch_size = batch_size
+        self.batch_tokens = batch_tokens
+        self.max_length = max_length
+        self.patience = patience
+        self.label_smoothing = label_smoothing
+        self.thresholds = thresholds
+        self.precision = precision
+        self.checkpoint_seconds = checkpoint_seconds
+
+    def fit(
+        self,
+        X: Sequence[str],  # noqa: N803  sklearn's name
+        y: Any,
+        validation: tuple[Sequence[str], Any] | None = None,
+        checkpoints: Path | None = None,
+    ) -> Self:
+        """Train; afterwards ``network_`` is there too. See `TextClassifier.fit`."""
+        settings = self._train_settings()
+        texts = as_texts(X)
+        targets = self._learn_targets(texts, y)
+        exclusive = self.task_ == "single"
+        self.network_ = self._new_network(texts, targets.shape[1])
+        self.network_.set_prior(targets, exclusive=exclusive)
+        data = loop.Data(self._tokens(texts), targets)
+        held, validate = (None, None) if validation is None else self._validator(validation)
+        self.history_ = loop.train(
+            self.network_.to(_device()),
+            data,
+            settings,
+            loss=losses.make(self.task_, self.label_smoothing),
+            seed=self.seed,
+            validate=validate,
+            folder=checkpoints,
+            fingerprint=self._fingerprint(settings, data, held),
+        )
+        self._tune(validation, self.thresholds)
+        return self
+
+    def predict_proba(self, X: Sequence[str]) -> np.ndarray:  # noqa: N803  sklearn's name
+        """Probabilities, float32 [texts, classes]."""
+        self._check_fitted()
+        self.network_.eval()
+        with torch.inference_mode():
+            return self._probabilities(self.network_, self._tokens(as_texts(X)))
+
+    def _train_settings(self) -> config.Train:
+        values = {name: getattr(self, name) for name in config.Train.model_fields}
+        try:
+            return config.Train.model_validate(values)
+        except ValidationError as error:
+            problems = [f"`{e['loc'][0]}`: {e['msg']}" for e in error.errors(include_input=False)]
+            raise ConfigError(f"the settings are wrong: {'; '.join(problems)}") from None
+
+    def _new_network(self, texts: Sequence[str], outputs: int) -> Network:
+        """Fresh weights from the seed, without touching PyTorch's global generator."""
+        component = registry.get("model", self.network)
+        if not issubclass(component, Network):
+            raise ModelError(
+                f"{self.network} is no neural network", "Use its own estimator: `train.build`."
+            )
+        settings = registry.settings("model", self.network, self.network_settings or {})
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(rng.derive(self.seed, "weights"))
+            return component.new(texts, outputs, settings)
+
+    def _tokens(self, texts: Sequence[str]) -> Tokens:
+        return batches.pack(self.network_.encode(texts, self.max_length))
+
+    def _validator(
+        self, validation: tuple[Sequence[str], Any]
+    ) -> tuple[loop.Data, Callable[[Network], float]]:
+        """Validation rows, and macro-F1 on them (multi-label: at the best global threshold).
+
+        A threshold a label would make early stopping follow the noise of rare labels.
+        """
+        texts = as_texts(validation[0])
+        truth = self._as_matrix(texts, validation[1])
+        tokens = self._tokens(texts)
+
+        def validate(network: Network) -> float:
+            chances = self._probabilities(network, tokens)
+            if self.task_ == "single":
+                return macro_f1(truth, np.eye(truth.shape[1], dtype=bool)[chances.argmax(1)])
+            return macro_f1(truth, chances >= tune(truth, chances, "global"))
+
+        return loop.Data(tokens, truth), validate
+
+    def _probabilities(self, network: Network, tokens: Tokens) -> np.ndarray:
+        device = next(network.parameters()).device
+        chances = np.zeros((len(tokens.lengths), network.head.out_features), dtype=np.float32)
+        for rows in batches.by_length(
+            tokens.lengths,
+            batch_size=self.batch_size * _WIDER,
+            batch_tokens=self.batch_tokens * _WIDER,
+        ):
+            ids, mask = batches.pad(tokens, rows, network.pad)
+            logits = network(ids.to(device), mask.to(device)).float()
+            single = self.task_ == "single"
+            chances[rows] = (logits.softmax(-1) if single else logits.sigmoid()).cpu().numpy()
+        return chances
+
+    def _fingerprint(
+        self, settings: config.Train, data: loop.Data, held: loop.Data | None
+    ) -> dict[str, Any]:
+        """What must be unchanged for a training to go on; the pace of checkpoints may change."""
+        return {
+            "settings": settings.model_dump(mode="json", exclude={"checkpoint_seconds"}),
+            "network": self.network,
+            "network settings": self.network_.settings,
+            "seed": self.seed,
+            "bf16": loop.uses_bf16(settings.precision, _device()),
+            "training data": _digest(data.tokens.flat, data.tokens.starts, data.targets),
+            "validation data": held and _digest(held.tokens.flat, held.tokens.starts, held.targets),
+        }
+
+    def _save_parts(self, folder: Path) -> None:
+        (folder / "network").mkdir()
+        self.network_.save(folder / "network")
+        runs.write_json(folder / HISTORY, self.history_)
+
+    def _load_parts(self, folder: Path) -> None:
+        self.network_ = networks.load(folder / "network").to(_device())
+        self.history_ = runs.read_json(folder / HISTORY)
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -1,0 +1,347 @@
+"""The training loop, the only one, from the first batch to the best weights.
+
+AdamW with warm-up and linear decay, gradients clipped, bf16 autocast where the processor has
+it, early stopping on a validation score, checkpoints. Whatever is random (the order of batches,
+dropout) is a pure function of the seed and of the epoch's or step's number; so a training that
+was killed at any moment goes on from its last checkpoint and ends with the same bits on a CPU
+(with the same number of threads and the same PyTorch).
+
+Validation is a function argument: this file knows no metric. What a step does with a batch is
+one too: the default is one clean pass; an adversary passes perturbed embeddings instead.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from emrobust import progress, rng
+from emrobust.config import Train
+from emrobust.errors import EmrobustError, ModelError
+from emrobust.models.network import Network
+from emrobust.train import batches, checkpoints
+from emrobust.train.batches import Batch, Tokens
+from emrobust.train.checkpoints import Snapshot, State, Tensors
+from emrobust.train.losses import Loss
+
+# How often the loss is looked at: on a GPU each look waits for the device.
+_LOOK_EVERY = 50
+# Writing checkpoints may take at most one part in this many of the time.
+_WRITING_SHARE = 20
+
+
+class Data(NamedTuple):
+    """Training texts as token numbers, and their targets as 0 and 1 [texts, labels]."""
+
+    tokens: Tokens
+    targets: np.ndarray
+
+
+class Evaluate(Protocol):
+    """The loss of the step's batch, in the loop's precision.
+
+    Called again it draws the same dropout masks, unless ``draw`` is another number.
+    """
+
+    def __call__(self, embeddings: torch.Tensor | None = None, draw: int = 0) -> torch.Tensor:
+        """The loss, a scalar."""
+
+
+# What one step does: let gradients accumulate in the network, give back the loss.
+Step = Callable[[Network, Batch, Evaluate], torch.Tensor]
+Validate = Callable[[Network], float]
+
+
+def clean_step(network: Network, batch: Batch, evaluate: Evaluate) -> torch.Tensor:
+    """One forward and one backward pass."""
+    del network, batch
+    loss = evaluate()
+    loss.backward()  # type: ignore[no-untyped-call]  # PyTorch's own
+    return loss.detach()
+
+
+@dataclass
+class _Run:
+    """What the functions below share."""
+
+    network: Network
+    data: Data
+    settings: Train
+    loss: Loss
+    seed: int
+    validate: Validate | None
+    step: Step
+    folder: Path | None
+    fingerprint: Mapping[str, Any]
+    optimizer: torch.optim.AdamW
+    rate: float
+    steps: int
+    bf16: bool
+    total: torch.Tensor
+    state: State = field(default_factory=State)
+    best: Tensors = field(default_factory=dict)
+    saved_at: float = field(default_factory=time.monotonic)
+    pause: float = 0.0
+    ticked: float = field(default_factory=time.monotonic)
+
+
+def train(
+    network: Network,
+    data: Data,
+    settings: Train,
+    *,
+    loss: Loss,
+    seed: int,
+    validate: Validate | None = None,
+    step: Step = clean_step,
+    folder: Path | None = None,
+    fingerprint: Mapping[str, Any] | None = None,
+) -> list[dict[str, float | None]]:
+    """Train ``network`` in place; it ends with the weights of its best epoch.
+
+    Args:
+        network: with its first weights, on the device to train on.
+        data: the training rows.
+        settings: the project's ``[train]``.
+        loss: from `losses.make`.
+        seed: of batches and dropout.
+        validate: gives the score of the network (larger is better); absent: every epoch is
+            run and the last weights are kept.
+        step: what is done with a batch.
+        folder: for checkpoints; where it holds some, training goes on from there.
+        fingerprint: what must be the same for that: settings and checksums of data.
+
+    Returns:
+        one row an epoch: epoch, step, loss, macro_f1, learning_rate, tokens_per_second, seconds.
+
+    Raises:
+        RunError: the checkpoints are of another training.
+        EmrobustError: the loss is no longer a number; the last checkpoint is kept.
+    """
+    rate = settings.learning_rate or network.learning_rate
+    run = _Run(
+        network, data, settings, loss, seed, validate, step, folder, fingerprint or {},
+        optimizer=_optimizer(network, rate, settings.weight_decay),
+        rate=rate,
+        steps=sum(len(_plan(data, settings, seed, epoch)) for epoch in range(settings.epochs)),
+        bf16=uses_bf16(settings.precision, _device(network)),
+        total=torch.zeros((), dtype=torch.float64, device=_device(network)),
+    )  # fmt: skip
+    _resume(run)
+    tokens = len(data.tokens.flat) * (settings.epochs - run.state.epoch)
+    with progress.track("training", tokens, "tokens") as advance:
+        while not run.state.finished:
+            started = time.monotonic()
+            tokens = 0
+            for batch in _rest_of_epoch(run):
+                _take_step(run, batch)
+                done = int(batch.mask.sum())
+                tokens += done
+                advance(done)
+            _end_epoch(run, tokens / max(time.monotonic() - started, 1e-9))
+    if run.best:
+        network.load_state_dict(run.best)
+    network.eval()
+    return run.state.history
+
+
+def _plan(data: Data, settings: Train, seed: int, epoch: int) -> list[np.ndarray]:
+    return batches.plan(
+        data.tokens.lengths,
+        batch_size=settings.batch_size,
+        batch_tokens=settings.batch_tokens,
+        seed=seed,
+        epoch=epoch,
+    )
+
+
+def _rest_of_epoch(run: _Run) -> Iterator[Batch]:
+    """The batches that are still to do; between two of them a checkpoint may be written."""
+    run.network.train()
+    device = _device(run.network)
+    for rows in _plan(run.data, run.settings, run.seed, run.state.epoch)[run.state.batch :]:
+        ids, mask = batches.pad(run.data.tokens, rows, run.network.pad)
+        targets = torch.from_numpy(run.data.targets[rows].astype(np.float32))
+        yield Batch(ids.to(device), mask.to(device), targets.to(device))
+        run.state.batch += 1
+        due = max(run.settings.checkpoint_seconds, run.pause)
+        if time.monotonic() - run.saved_at >= due:
+            _save(run)
+
+
+def _take_step(run: _Run, batch: Batch) -> None:
+    """Gradients, clipping, one step of AdamW."""
+    network, state = run.network, run.state
+    loss = run.step(network, batch, _evaluator(run, batch))
+    norm = nn.utils.clip_grad_norm_(network.parameters(), run.settings.clip_norm)
+    for group in run.optimizer.param_groups:
+        group["lr"] = run.rate * schedule(state.step, run.steps, run.settings.warmup)
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    state.step += 1
+    # A gradient that is not a number shows in the loss one step later: count it at once.
+    run.total += loss.double() + norm.double() * 0
+    if state.step % _LOOK_EVERY == 0:
+        _look(run)
+
+
+def _evaluator(run: _Run, batch: Batch) -> Evaluate:
+    device = batch.ids.device
+
+    def evaluate(embeddings: torch.Tensor | None = None, draw: int = 0) -> torch.Tensor:
+        seed = rng.derive(run.seed, "dropout", run.state.step, draw)
+        run.network.seed_dropout(seed)
+        devices = [device] if device.type == "cuda" else []
+        with (
+            torch.random.fork_rng(devices),
+            torch.autocast(device.type, torch.bfloat16, enabled=run.bf16),
+        ):
+            torch.manual_seed(seed)  # for layers that only know PyTorch's generator
+            logits = run.network(batch.ids, batch.mask, embeddings)
+            return run.loss(logits, batch.targets)
+
+    return evaluate
+
+
+def _end_epoch(run: _Run, speed: float) -> None:
+    """Validate, keep the best weights, write the history, decide whether to go on."""
+    _look(run)
+    state = run.state
+    score = None
+    if run.validate is not None:
+        run.network.eval()
+        with torch.inference_mode(), _autocast(run):
+            score = run.validate(run.network)
+        _judge(run, score)
+    count = len(_plan(run.data, run.settings, run.seed, state.epoch))
+    _clock(run)
+    row: dict[str, float | None] = {
+        "epoch": state.epoch + 1,
+        "step": state.step,
+        "loss": float(run.total) / count,
+        "macro_f1": score,
+        "learning_rate": run.rate * schedule(state.step - 1, run.steps, run.settings.warmup),
+        "tokens_per_second": speed,
+        "seconds": state.seconds,
+    }
+    state.history.append(row)
+    state.epoch, state.batch, state.loss = state.epoch + 1, 0, 0.0
+    run.total.zero_()
+    state.finished = state.epoch >= run.settings.epochs or state.stale >= run.settings.patience
+    _save(run)
+
+
+def _judge(run: _Run, score: float) -> None:
+    if run.state.best is None or score > run.state.best:
+        run.state.best, run.state.stale = score, 0
+        run.best = {name: value.clone() for name, value in run.network.state_dict().items()}
+    else:
+        run.state.stale += 1
+
+
+def _autocast(run: _Run) -> torch.autocast:
+    return torch.autocast(_device(run.network).type, torch.bfloat16, enabled=run.bf16)
+
+
+def _look(run: _Run) -> None:
+    """Stop on a loss that is not a number, before it gets into a checkpoint."""
+    if not math.isfinite(float(run.total)):
+        raise EmrobustError(
+            f"the loss is not a number any more, at step {run.state.step} of {run.steps}",
+            "The last checkpoint is kept. Lower `learning_rate` or `clip_norm`, or set"
+            ' `precision = "fp32"`, and begin anew.',
+        )
+
+
+def _save(run: _Run) -> None:
+    """Write a checkpoint, and see to it that writing stays a small part of the time."""
+    if run.folder is None:
+        return
+    _look(run)
+    started = time.monotonic()
+    _clock(run)
+    run.state.loss = float(run.total)
+    moments = {
+        f"{name}/{key}": run.optimizer.state[parameter][key]
+        for name, parameter in run.network.named_parameters()
+        for key in ("exp_avg", "exp_avg_sq")
+        if parameter in run.optimizer.state
+    }
+    snapshot = Snapshot(run.state, run.network.state_dict(), run.best, moments)
+    checkpoints.save(run.folder, snapshot, run.fingerprint)
+    run.saved_at = time.monotonic()
+    run.pause = (run.saved_at - started) * _WRITING_SHARE
+
+
+def _clock(run: _Run) -> None:
+    """Add the time since the last look at the clock."""
+    now = time.monotonic()
+    run.state.seconds += now - run.ticked
+    run.ticked = now
+
+
+def _resume(run: _Run) -> None:
+    """Put weights, moments and counters back where the newest whole checkpoint has them."""
+    snapshot = None if run.folder is None else checkpoints.load(run.folder, run.fingerprint)
+    if snapshot is None:
+        return
+    device = _device(run.network)
+    run.state = snapshot.state
+    run.best = {name: value.to(device) for name, value in snapshot.best.items()}
+    run.network.load_state_dict(snapshot.weights)
+    run.total += snapshot.state.loss
+    for name, parameter in run.network.named_parameters():
+        if f"{name}/exp_avg" in snapshot.moments:
+            run.optimizer.state[parameter] = {
+                "step": torch.tensor(float(run.state.step), device=device),
+                "exp_avg": snapshot.moments[f"{name}/exp_avg"].to(device),
+                "exp_avg_sq": snapshot.moments[f"{name}/exp_avg_sq"].to(device),
+            }
+
+
+def _optimizer(network: Network, rate: float, decay: float) -> torch.optim.AdamW:
+    """AdamW; biases and norms (vectors) do not decay."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=rate, fused=True)
+
+
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Share of the learning rate at a step: up linearly, then down linearly to 0."""
+    rising = round(warmup * steps)
+    if step < rising:
+        return (step + 1) / rising
+    return (steps - step) / max(steps - rising, 1)
+
+
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """Whether to compute in bf16: as asked, or where the hardware multiplies it natively.
+
+    Raises:
+        ModelError: bf16 is asked for on a processor that would only emulate it.
+    """
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has = torch.cpu.get_capabilities()
+        native = bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+    if precision == "bf16" and not native:
+        raise ModelError(
+            "this processor has no bf16 arithmetic", 'Set `precision = "auto"` under [train].'
+        )
+    return native and precision != "fp32"
+
+
+def _device(network: Network) -> torch.device:
+    return network.head.weight.device
