@@ -7,7 +7,7 @@
 """
 
 from emrobust.clinic.ceiling import ceiling
-from emrobust.clinic.database import generate
+from emrobust.clinic.database import PROJECT, generate, is_made
 from emrobust.clinic.style import Rates
 
-__all__ = ["Rates", "ceiling", "generate"]
+__all__ = ["PROJECT", "Rates", "ceiling", "generate", "is_made"]

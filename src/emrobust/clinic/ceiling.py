@@ -47,9 +47,9 @@ class Pruning:
         mass: sets of classes with less posterior mass than this are dropped.
     """
 
-    gap: float = 12.0
+    gap: float = 10.0
     comorbid: int = 10
-    mass: float = 1e-6
+    mass: float = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,21 +122,30 @@ def enumerate_sets(
     start = clinic.prior[visit.covariates] + clinic.course[:, visit.duration] + alone
     start += _manner(clinic, visit, fits) + np.log1p(-joining).sum(axis=1)
     pairs = _explain(unexplained[:, None, :] + unexplained[partners] + quiet) + gain
-    # What each partner explains adds up to an upper bound on what three of them explain.
-    own = _explain(unexplained + quiet)
-    gains = np.sort(np.maximum(pairs - own[:, None], 0.0), axis=1)
-    best = start + own + gains[:, -MOST_COMORBID:].sum(axis=1)
-    kept = np.flatnonzero(best >= best.max() - pruning.gap)
+    # One partner bounds a primary's posterior from below; three of them from above, since
+    # what each explains alone adds up to no less than what they explain together.
+    own = start + _explain(unexplained + quiet)
+    gains = np.sort(np.maximum(pairs + start[:, None] - own[:, None], 0.0), axis=1)
+    most = own + gains[:, -MOST_COMORBID:].sum(axis=1)
+    kept = np.flatnonzero(most >= (own + gains[:, -1]).max() - pruning.gap)
     subsets = _subsets(partners.shape[1])
     score = _explain(subsets @ unexplained[partners[kept]] + (unexplained[kept] + quiet)[:, None])
     score += gain[kept] @ subsets.T + (start[kept] - _tails(joining[kept]))[:, None]
+    return _weigh(score, kept, partners[kept], pruning.mass, len(start))
+
+
+def _weigh(
+    score: np.ndarray, primaries: np.ndarray, partners: np.ndarray, least: float, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sets and their mass from log joint probabilities [primaries, subsets of partners]."""
     mass = np.exp(score - score.max())
     mass /= mass.sum()
-    primary, subset = np.nonzero(mass > pruning.mass)
-    sets = np.zeros((len(primary), len(best)))
+    primary, subset = np.nonzero(mass > least)
+    subsets = _subsets(partners.shape[1])
+    sets = np.zeros((len(primary), classes))
     rows, columns = np.nonzero(subsets[subset])
-    sets[rows, partners[kept[primary[rows]], columns]] = 1.0
-    sets[np.arange(len(primary)), kept[primary]] = 1.0
+    sets[rows, partners[primary[rows], columns]] = 1.0
+    sets[np.arange(len(primary)), primaries[primary]] = 1.0
     weights = mass[primary, subset]
     return sets, weights / weights.sum()
 

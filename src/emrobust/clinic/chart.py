@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Sequence
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -73,66 +73,86 @@ class Pages(NamedTuple):
 def write_block(clinic: Clinic, seed: int, number: int, rows: int = BLOCK) -> Pages:
     """The first ``rows`` visits of block ``number``: a pure function of its arguments."""
     block = draw_block(clinic, seed, number)
-    scribe = Scribe(clinic, rng.generator(seed, "clinic", "notes", number))
     people = _people(block, seed)
+    visits = _visits(clinic, seed, block, people)[:rows]
+    scribe = Scribe(clinic, rng.generator(seed, "clinic", "notes", number))
+    written = [scribe.write(visit) for visit in visits]
     codes = _pick_codes(clinic, block, rng.generator(seed, "clinic", "codes", number))
-    departments = _departments(clinic, block, rng.generator(seed, "clinic", "doors", number))
+    reception = _reception(clinic, seed, block)[:rows]
+    joined = [";".join(code for code, _ in of_visit) for of_visit in codes[:rows]]
+    outpatient: list[Row] = [
+        (*desk, ("男", "女")[visit.sex], visit.age, *text, icd10)
+        for desk, visit, (text, _), icd10 in zip(reception, visits, written, joined, strict=True)
+    ]
+    seen = sorted(set(block.patient[:rows].tolist()))
+    return Pages(
+        patients=[_patient_row(block, people, patient) for patient in seen],
+        visits=[(*d, v.doctor, v.age) for d, v in zip(reception, visits, strict=True)],
+        notes=[(v.number, *text) for v, (text, _) in zip(visits, written, strict=True)],
+        diagnoses=[
+            (visit.number, rank, code, title)
+            for visit, of_visit in zip(visits, codes, strict=False)
+            for rank, (code, title) in enumerate(of_visit, start=1)
+        ],
+        outpatient=outpatient,
+        truth=_truth(clinic, block, outpatient, [mentions for _, mentions in written]),
+    )
+
+
+def _visit_numbers(block: Block) -> list[str]:
+    first = block.number * BLOCK
+    return [f"{time:%y%m%d}{first + row:08d}" for row, time in enumerate(block.time.tolist())]
+
+
+def _patient_number(block: Block, patient: int) -> str:
+    return f"P{block.number * BLOCK + patient:08d}"
+
+
+def _reception(clinic: Clinic, seed: int, block: Block) -> list[Row]:
+    """What the front desk knows: visit, patient, time, site and department."""
+    doors = rng.generator(seed, "clinic", "doors", block.number)
+    return [
+        (
+            number,
+            _patient_number(block, patient),
+            f"{time:%Y-%m-%d %H:%M}:00",
+            clinic.style.sites[site].name,
+            department,
+        )
+        for number, patient, time, site, department in zip(
+            _visit_numbers(block),
+            block.patient.tolist(),
+            block.time.tolist(),
+            block.site.tolist(),
+            _departments(clinic, block, doors),
+            strict=True,
+        )
+    ]
+
+
+def _visits(
+    clinic: Clinic, seed: int, block: Block, people: Sequence[identity.Person]
+) -> list[Visit]:
+    """What the scribe is told of each visit."""
     doctors = staff(seed, len(clinic.style.sites))
-    doctor = rng.generator(seed, "clinic", "doctors", number).integers(_DOCTORS, size=BLOCK)
-    visits: list[Row] = []
-    notes: list[Row] = []
-    diagnoses: list[Row] = []
-    outpatient: list[Row] = []
-    mentions: list[list[Mention]] = []
-    present, denied = _lists(block.present), _lists(block.denied)
+    shifts = rng.generator(seed, "clinic", "doctors", block.number)
+    shift = shifts.integers(_DOCTORS, size=BLOCK).tolist()
+    sex, patients = block.sex[block.patient].tolist(), block.patient.tolist()
     columns = zip(
-        block.time.tolist(),
-        block.patient.tolist(),
+        _visit_numbers(block),
+        (time.date() for time in block.time.tolist()),
         block.site.tolist(),
-        block.age.tolist(),
         block.year.tolist(),
+        sex,
+        block.age.tolist(),
+        _lists(block.present),
+        _lists(block.denied),
         block.duration.tolist(),
+        (people[patient] for patient in patients),
+        (doctors[site][on] for site, on in zip(block.site.tolist(), shift, strict=True)),
         strict=True,
     )
-    for row, (time, patient, site, age, year, duration) in enumerate(columns):
-        if row == rows:
-            break
-        number_of_visit = f"{time:%y%m%d}{number * BLOCK + row:08d}"
-        patient_no = f"P{number * BLOCK + patient:08d}"
-        sex = int(block.sex[patient])
-        name = doctors[site][doctor[row]]
-        text, found = scribe.write(
-            Visit(
-                number=number_of_visit,
-                date=time.date(),
-                site=site,
-                year=year,
-                sex=sex,
-                age=age,
-                present=present[row],
-                denied=denied[row],
-                duration=duration,
-                person=people[patient],
-                doctor=name,
-            )
-        )
-        mentions.append(found)
-        when, place = f"{time:%Y-%m-%d %H:%M}:00", clinic.style.sites[site].name
-        visits.append((number_of_visit, patient_no, when, place, departments[row], name, age))
-        notes.append((number_of_visit, *text))
-        for rank, (code, title) in enumerate(codes[row], start=1):
-            diagnoses.append((number_of_visit, rank, code, title))
-        joined = ";".join(code for code, _ in codes[row])
-        outpatient.append((*visits[-1][:5], ("男", "女")[sex], age, *text, joined))
-    seen = sorted({int(patient) for patient in block.patient[:rows]})
-    return Pages(
-        patients=[_patient_row(block, people, number, patient) for patient in seen],
-        visits=visits,
-        notes=notes,
-        diagnoses=diagnoses,
-        outpatient=outpatient,
-        truth=_truth(clinic, block, outpatient, mentions),
-    )
+    return list(itertools.starmap(Visit, columns))
 
 
 def staff(seed: int, sites: int) -> list[list[str]]:
@@ -156,10 +176,10 @@ def _people(block: Block, seed: int) -> list[identity.Person]:
     ]
 
 
-def _patient_row(block: Block, people: Sequence[identity.Person], number: int, patient: int) -> Row:
+def _patient_row(block: Block, people: Sequence[identity.Person], patient: int) -> Row:
     person = people[patient]
     sex, born = ("男", "女")[int(block.sex[patient])], block.birth[patient].item().isoformat()
-    return (f"P{number * BLOCK + patient:08d}", person.name, sex, born, *person[1:])
+    return (_patient_number(block, patient), person.name, sex, born, *person[1:])
 
 
 def _lists(states: np.ndarray) -> list[list[int]]:
@@ -249,7 +269,7 @@ def _named(states: np.ndarray, names: pa.Array) -> pa.ListArray:
 
 def _spans(mentions: Sequence[list[Mention]]) -> pa.ListArray:
     ends = np.concatenate([[0], np.cumsum([len(of_row) for of_row in mentions])]).astype(np.int32)
-    columns = zip(*chain.from_iterable(mentions), strict=True)
+    columns = zip(*itertools.chain.from_iterable(mentions), strict=True)
     types = [_SPAN.field(place).type for place in range(_SPAN.num_fields)]
     flat = [pa.array(column, of) for column, of in zip(columns, types, strict=True)]
     return pa.ListArray.from_arrays(

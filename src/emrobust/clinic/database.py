@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, closing
-from importlib import metadata
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +28,8 @@ from emrobust.clinic.visits import BLOCK
 from emrobust.errors import ConfigError, did_you_mean
 
 FORMATS = ("sqlite", "csv", "excel")
+PROJECT = "project.toml"
+FACTS = "clinic.json"
 HEADER = (
     "就诊号",
     "患者编号",
@@ -198,7 +200,7 @@ def generate(
 
     Args:
         out: folder for hospital.db, outpatient.csv, outpatient.xlsx, truth.parquet,
-            classes.csv and clinic.json.
+            classes.csv, clinic.json and, with SQLite, the project.toml that reads it.
         records: visits.
         seed: of everything; the same seed gives the same bytes of text.
         workers: processes that make blocks of visits; 1 makes them in this process.
@@ -232,9 +234,26 @@ def generate(
         for writer in writers:
             writer.close()
     write_classes(out / "classes.csv", clinic)
+    if "sqlite" in formats:
+        template = resources.files("emrobust.clinic") / PROJECT
+        runs.write_text(out / PROJECT, template.read_text(encoding="utf-8"))
     notes = _facts(clinic, records, seed, totals)
-    runs.write_json(out / "clinic.json", notes)
+    runs.write_json(out / FACTS, notes)
     return runs.Summary(rows_in=records, rows_out=records, notes=notes)
+
+
+def is_made(out: Path, records: int, seed: int) -> bool:
+    """Whether this version has already made this hospital's database there, by the tuned rates."""
+    if not (out / FACTS).is_file() or not (out / PROJECT).is_file():
+        return False
+    facts = runs.read_json(out / FACTS)
+    wanted = {
+        "records": records,
+        "seed": seed,
+        "rates": build(None).rates.model_dump(),
+        "version": metadata.version("emrobust"),
+    }
+    return all(facts.get(name) == value for name, value in wanted.items())
 
 
 def _count(pages: Pages) -> dict[str, int]:

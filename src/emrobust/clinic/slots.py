@@ -34,9 +34,11 @@ def for_(pen: Pen) -> None:
 
 @leaf
 def short(pen: Pen) -> None:
-    """A few days of getting worse."""
-    days = 1 + int(pen.draw() * 6)
-    pen.page.mark(f"{days}天", "duration", f"days:{days}")
+    """How long it has been worse: less than it has lasted."""
+    hours, days = pen.course.name == "hours", pen.course.name.startswith("days")
+    most = max(1, pen.amount // 2) if hours or days else 6
+    amount, unit = 1 + int(pen.draw() * most), "小时" if hours else "天"
+    pen.page.mark(f"{amount}{unit}", "duration", f"worse:{amount}{unit}")
 
 
 @leaf
