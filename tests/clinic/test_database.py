@@ -5,12 +5,15 @@ import json
 import sqlite3
 
 import openpyxl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from emrobust.clinic import database, generate
 from emrobust.clinic.ceiling import ceiling
 from emrobust.clinic.database import HEADER
+from emrobust.clinic.style import load_style
+from emrobust.clinic.visits import BLOCK
 from emrobust.errors import ConfigError, StorageError
 
 RECORDS = 5_300
@@ -111,3 +114,13 @@ def test_wrong_requests_are_refused(tmp_path):
     with pytest.raises(StorageError):
         generate(tmp_path / "file" / "below", 10, 1, workers=1)
     assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_ten_million_visits_are_made_one_block_at_a_time(hospital):
+    rates = load_style().rates
+    blocks = database.make_blocks(rates, 10_000_000, 42, workers=1)
+    first = next(blocks)
+    blocks.close()
+    truth = pq.read_table(hospital / "truth.parquet").slice(0, len(first.visits))
+    assert len(first.visits) == BLOCK
+    assert pa.Table.from_batches([first.truth])["record_id"].equals(truth["record_id"])

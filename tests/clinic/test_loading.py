@@ -64,3 +64,11 @@ def test_style_settings_are_checked_by_name():
         style.validate(style.Rates, {"sharpnes": 2}, "rates.toml")
     with pytest.raises(ConfigError, match="wrong_code"):
         style.validate(style.Rates, {"wrong_code": 2}, "rates.toml")
+
+
+def test_style_names_classes_that_exist():
+    shipped = style.load_style()
+    wrong = shipped.model_copy(update={"drift": {"湿诊": 0.1}})
+    with pytest.raises(ConfigError, match="湿诊"):
+        wrong.check_names(tables.load())
+    shipped.check_names(tables.load())

@@ -74,6 +74,7 @@ def build(rates: Rates | None = None, folder: Path = tables.FOLDER) -> Clinic:
         ConfigError: a table or the style is wrong.
     """
     medicine, style = tables.load(folder), load_style()
+    style.check_names(medicine)
     rates = rates or style.rates
     deny = np.clip(_deny(medicine, rates), 1e-9, 0.9)
     recording = np.array([site.recording for site in style.sites]) * rates.recording

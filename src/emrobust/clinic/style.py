@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emrobust.clinic.tables import FOLDER, Medicine
-from emrobust.errors import ConfigError
+from emrobust.errors import ConfigError, did_you_mean
 
 
 class _Section(BaseModel):
@@ -83,6 +83,24 @@ class Style(_Section):
     content: dict[str, float] = Field(description="how often an optional slot is filled")
     planted: tuple[str, ...] = Field(description="slots that hold personal data")
     sites: tuple[Site, ...] = Field(min_length=1)
+
+    def check_names(self, medicine: Medicine) -> None:
+        """Refuse a class or department that the medical tables don't have.
+
+        Raises:
+            ConfigError: names it.
+        """
+        classes, departments = set(medicine.classes), set(medicine.departments)
+        named = [(name, classes) for name in self.drift]
+        for site in self.sites:
+            named += [(name, classes) for name in site.classes]
+            named += [(name, departments) for name in site.departments]
+        for name, known in named:
+            if name not in known:
+                raise ConfigError(
+                    f"sites.toml names {name!r}, which diagnoses.csv does not have",
+                    did_you_mean(name, known),
+                )
 
     def drift_of(self, medicine: Medicine) -> np.ndarray:
         """[K] yearly log growth."""
