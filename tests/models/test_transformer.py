@@ -56,27 +56,28 @@ def test_pooling(bert, pooling):
     assert build(bert, pooling=pooling).head.in_features == (64 if "+" in pooling else 32)
 
 
+CONFIGS = {
+    "decoder": {"model_type": "gpt2"},
+    "unknown kind": {"model_type": "nonsense"},
+    "other size": {"num_hidden_layers": 5},
+    "small vocabulary": {"vocab_size": 9},
+}
+
+
 def spoil(folder: Path, what: str) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    if what == "no config":
-        (folder / "config.json").unlink()
+    config, weights = folder / "config.json", folder / "model.safetensors"
+    if what in CONFIGS:
+        config.write_text(json.dumps({**json.loads(config.read_text()), **CONFIGS[what]}))
+    elif what == "no config":
+        config.unlink()
     elif what == "no tokenizer":
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            (folder / name).unlink()
+        (folder / "tokenizer.json").unlink()
     elif what == "no weights":
-        (folder / "model.safetensors").unlink()
+        weights.unlink()
     elif what == "pickle only":
-        (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+        weights.rename(folder / "pytorch_model.bin")
     elif what == "damaged":
-        (folder / "model.safetensors").write_bytes(b"\x00" * 100)
-    elif what == "decoder":
-        (folder / "config.json").write_text(json.dumps({**config, "model_type": "gpt2"}))
-    elif what == "unknown kind":
-        (folder / "config.json").write_text(json.dumps({**config, "model_type": "nonsense"}))
-    elif what == "other size":
-        (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 5}))
-    elif what == "small vocabulary":
-        (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 9}))
+        weights.write_bytes(b"\x00" * 100)
 
 
 @pytest.mark.parametrize(

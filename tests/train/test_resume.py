@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import random
 import runpy
 import shutil
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from emrobust import rng
 from emrobust.errors import RunError
 from emrobust.train import NeuralClassifier
 
@@ -70,11 +70,11 @@ def weights(task: Path) -> bytes:
     return (task.parent / "out" / "network" / "weights.safetensors").read_bytes()
 
 
-def interrupt(network, easy, bert, tmp_path, kills: int, epochs: int) -> None:
+def interrupt(network, easy, bert, tmp_path, *, kills: int, epochs: int) -> None:
     whole = write_task(tmp_path / "whole", network, easy, bert, epochs)
     lasts = finish(whole)
     broken = write_task(tmp_path / "broken", network, easy, bert, epochs)
-    moment = random.Random(network)
+    moment = rng.generator(0, network)
     killed = resumable = 0
     while killed < kills:
         if kill_after(broken, moment.uniform(0.1, 0.7) * lasts):
