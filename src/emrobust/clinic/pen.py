@@ -14,8 +14,9 @@ from emrobust.clinic.library import Library
 from emrobust.clinic.page import Page, uniforms
 from emrobust.clinic.wording import Reading
 
-_SIDES = (("左", "L"), ("右", "R"), ("双", "B"))
-_ONE_SIDED = 0.9  # sided findings whose side is written
+_SIDES = (("左", "L"), ("右", "R"), ("左", "L"), ("右", "R"), ("双", "B"))
+_SIDED = 0.9  # sided findings whose side is written
+_SAME_SIDE = 0.85  # of these, findings on the side of the visit's other findings
 _BODY = "眼耳膝肩踝肘腕髋胳腿脚手脸"  # words that begin so take 左 alone, others 左侧
 
 
@@ -56,6 +57,7 @@ class Pen:
         self.formal, self.colloquial = self.hand.registers[visit.year]
         self.marked = self.draw() < self.site.marked
         self.sides.clear()
+        self.side = self._draw_side()
         self.course = self.durations[visit.duration]
         low, high = self.course.low, self.course.high
         self.amount = low + int(self.draw() * (high - low + 1))
@@ -81,15 +83,19 @@ class Pen:
         for first, last, of_kind, value in inner:
             page.mentions.append((page.field, start + first, start + last, of_kind, value))
 
+    def _draw_side(self) -> tuple[str, str]:
+        return _SIDES[int(self.draw() * len(_SIDES))]
+
     def _take_side(self, finding: int, word: str) -> None:
         """左/右/双 before a finding, the same one wherever the note names it."""
         if finding not in self.sides:
-            drawn = self.draw() / _ONE_SIDED
-            self.sides[finding] = _SIDES[int(drawn * len(_SIDES))] if drawn < 1 else None
-        side = self.sides[finding]
-        if side is not None:
-            text = side[0] if word[0] in _BODY else side[0] + "侧"
-            self.page.mark(text, "side", side[1])
+            drawn = self.draw() / _SIDED
+            side = self.side if drawn < _SAME_SIDE else self._draw_side()
+            self.sides[finding] = side if drawn < 1 else None
+        written = self.sides[finding]
+        if written is not None:
+            text = written[0] if word[0] in _BODY else written[0] + "侧"
+            self.page.mark(text, "side", written[1])
 
     def list(self, findings: Sequence[int], joint: str) -> None:
         """Findings one after the other."""
