@@ -102,3 +102,13 @@ def test_percentile_and_p():
     assert intervals.two_sided_p(np.zeros(99)) == 1.0
     assert intervals.two_sided_p(np.ones(99)) == pytest.approx(0.02)
     assert intervals.two_sided_p(-np.ones(99)) == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("estimate", [0.1, 0.8, 0.97])
+def test_a_centred_interval_holds_the_score_it_belongs_to(estimate):
+    rng = np.random.default_rng(3)
+    drawn = np.clip(rng.normal(estimate - 0.1, 0.03, 1000), 0, 1)  # every draw leans down
+    shifted = intervals.centred(drawn, estimate)
+    low, high = intervals.percentile(shifted, 0.95)
+    assert low < estimate < high
+    assert high - low == pytest.approx(np.diff(intervals.percentile(drawn, 0.95))[0])

@@ -121,8 +121,11 @@ def run_evaluate(
 ) -> None:
     """Measure a run on its test split or on a table: metrics.json and report.html."""
     from emrobust.pipeline.evaluate import evaluate
+    from emrobust.pipeline.prepare import describe
 
-    evaluation = evaluate(run, out, data, tuple(baseline or ()))
+    evaluation, read = evaluate(run, out, data, tuple(baseline or ()))
+    for line in describe(read):
+        typer.echo(line)
     typer.echo(evaluation.headline())
     typer.echo(f"report: {out / 'report.html'}")
 

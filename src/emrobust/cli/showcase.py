@@ -32,8 +32,8 @@ def run(out: Path, records: int, seed: int) -> None:
         chosen = config.load(hospital / clinic.PROJECT, [f"model.name={name}", *overrides])
         folders.append(train(chosen, out / f"run-{name}", prepared).folder)
         typer.echo(f"[3/4] trained {name}: {folders[-1]}")
-    best = evaluate(folders[-1], out / "report", baselines=folders[:-1])
-    for line in compare(folders[-1], folders[0]).lines():
+    best, _ = evaluate(folders[-1], out / "report", baselines=folders[:-1])
+    for line in compare(folders[0], folders[-1]).lines():
         typer.echo(f"      {line}")
     typer.echo(f"[4/4] {best.headline()}")
     typer.echo(f"done in {time.monotonic() - start:.0f} s. Open {out / 'report' / 'report.html'}")

@@ -134,13 +134,15 @@ def compare(
 def _difference(
     measure: str, scores: tuple[float, float], drawn: np.ndarray, confidence: float
 ) -> Difference:
+    difference = scores[1] - scores[0]
+    differences = intervals.centred(drawn, difference)
     return Difference(
         measure=measure,
         first=scores[0],
         second=scores[1],
-        difference=scores[1] - scores[0],
-        interval=intervals.percentile(drawn, confidence),
-        p=intervals.two_sided_p(drawn),
+        difference=difference,
+        interval=intervals.percentile(differences, confidence),
+        p=intervals.two_sided_p(differences),
     )
 
 

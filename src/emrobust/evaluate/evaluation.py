@@ -174,12 +174,13 @@ def measure(
             predictions, resamples=settings.bootstrap, seed=seed, bins=settings.bins
         )
     confused = metrics.confusions(truth, predictions.predicted)
+    scores = overall(predictions, settings.bins, counts, area)
     return Evaluation(
         task=predictions.task,
         n=predictions.n,
         patients=predictions.patients,
-        scores=overall(predictions, settings.bins, counts, area),
-        interval=_intervals(drawn, settings.confidence),
+        scores=scores,
+        interval=_intervals(drawn, scores, settings.confidence),
         resamples=settings.bootstrap,
         confidence=settings.confidence,
         per_label=_per_label(predictions, settings, counts, area, drawn),
@@ -225,11 +226,14 @@ def overall(
 
 
 def _intervals(
-    drawn: intervals.Resampled | None, confidence: float
+    drawn: intervals.Resampled | None, scores: Mapping[str, float], confidence: float
 ) -> dict[str, tuple[float, float]]:
     if drawn is None:
         return {}
-    return {key: intervals.percentile(values, confidence) for key, values in drawn.scores.items()}
+    return {
+        key: intervals.percentile(intervals.centred(values, scores[key]).clip(0, 1), confidence)
+        for key, values in drawn.scores.items()
+    }
 
 
 def _per_label(

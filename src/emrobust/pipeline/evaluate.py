@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from emrobust import config, ingest, labels, records, runs
+from emrobust import config, ingest, labels, rejects, runs
 from emrobust.evaluate import Comparison, Evaluation
 from emrobust.evaluate import run as evaluation
-from emrobust.pipeline.prepare import CLASSES, INGEST, LABELS
+from emrobust.pipeline.prepare import CLASSES, INGEST, LABELS, source_of
 from emrobust.report import LengthHistogram, OtherModel, ReportContext, write_report
 from emrobust.train import run as training
 from emrobust.train.run import Run
@@ -20,7 +21,7 @@ REPORT = "report.html"
 
 def evaluate(
     folder: Path, out: Path, data: Path | None = None, baselines: Sequence[Path] = ()
-) -> Evaluation:
+) -> tuple[Evaluation, Mapping[str, runs.Summary]]:
     """Measure a run, write ``metrics.json`` and ``report.html``.
 
     Args:
@@ -29,6 +30,9 @@ def evaluate(
         data: another table, read as the run's source was; its own test split otherwise.
         baselines: runs to show beside it, measured on the same records.
 
+    Returns:
+        the scores, and what the stages that read another table did (rows refused, why).
+
     Raises:
         InputError: the table does not fit the run.
         RunError: a folder is not a finished run.
@@ -36,45 +40,55 @@ def evaluate(
     run = training.load(folder)
     others = [training.load(baseline) for baseline in baselines]
     with tempfile.TemporaryDirectory() as scratch:
-        at = None if data is None else _records_of(run, data, Path(scratch))
+        read = {} if data is None else _read(run, data, Path(scratch))
+        at = None if data is None else Path(scratch) / LABELS
         measured = evaluation.evaluate(run, at)
         beside = [OtherModel(_name(other), *evaluation.beside(other, run, at)) for other in others]
+        for name in read:
+            runs.write_text(
+                out / f"rejects-{name}.csv", (Path(scratch) / name / rejects.FILE).read_text()
+            )
     runs.write_json(out / METRICS, measured.to_json())
-    write_report(out / REPORT, measured, _context(run, tuple(beside)))
-    return measured
+    write_report(out / REPORT, measured, _context(run, tuple(beside), read))
+    return measured, read
 
 
-def _records_of(run: Run, data: Path, scratch: Path) -> Path:
-    """Records with the run's labels, from a table or a prepared folder."""
-    if (data / LABELS / records.FILE).is_file():
-        return data / LABELS
-    source = run.project.source.model_copy(update={"path": data, "url": None, "query": None})
+def _read(run: Run, data: Path, scratch: Path) -> dict[str, runs.Summary]:
+    """Read a table as the run's source was, with the run's label set; what each stage did."""
+    source = source_of(run.project.source, data)
     for name in (INGEST, CLASSES, LABELS):
         (scratch / name).mkdir()
-    ingest.ingest(source, data, scratch / INGEST)
-    labels.aggregate(run.project.labels, scratch / INGEST, scratch / CLASSES)
-    labels.conform(run.label_set, scratch / CLASSES, scratch / LABELS)
-    return scratch / LABELS
+    return {
+        INGEST: ingest.ingest(source, data, scratch / INGEST),
+        CLASSES: labels.aggregate(run.project.labels, scratch / INGEST, scratch / CLASSES),
+        LABELS: labels.conform(run.label_set, scratch / CLASSES, scratch / LABELS),
+    }
 
 
 def _name(run: Run) -> str:
-    return run.project.model.name
+    """The model, with the settings that the project file gives it."""
+    model = run.project.model
+    given = ", ".join(f"{key} = {value}" for key, value in model.settings().items())
+    return f"{model.name} ({given})" if given else model.name
 
 
-def _context(run: Run, others: tuple[OtherModel, ...]) -> ReportContext:
+def _context(
+    run: Run, others: tuple[OtherModel, ...], read: Mapping[str, runs.Summary]
+) -> ReportContext:
+    """What the report shows beside the scores; another table has no part in the run's split."""
     about = runs.read_json(run.folder / training.PREPARED)
-    stages = {name: summary["rejected"] for name, summary in about["stages"].items()}
+    stages = {name: asdict(summary) for name, summary in read.items()} or about["stages"]
     return ReportContext(
         title=run.project.name,
         language=run.project.language,
         model=_name(run),
         others=others,
-        split=about["split"],
+        split=None if read else about["split"],
         label_counts=about["counts"],
         history=runs.read_json(run.folder / training.HISTORY),
         lengths=LengthHistogram(**about["lengths"]),
-        rejects=stages,
-        rows_read=about["stages"][INGEST]["rows_in"],
+        rejects={name: summary["rejected"] for name, summary in stages.items()},
+        rows_read=stages[INGEST]["rows_in"],
         configuration=config.dump(run.project),
         facts={"seed": run.project.seed, "data": run.facts["data"], **runs.environment()},
     )

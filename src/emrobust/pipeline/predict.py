@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from emrobust import runs
+from emrobust.pipeline.prepare import source_of
 from emrobust.train import prediction
 from emrobust.train import run as training
 
@@ -16,5 +17,4 @@ def predict(folder: Path, data: Path, out: Path) -> runs.Summary:
         InputError: the table does not fit the run, or ``out`` has another ending.
     """
     run = training.load(folder)
-    source = run.project.source.model_copy(update={"path": data, "url": None, "query": None})
-    return prediction.predict(run, source, out)
+    return prediction.predict(run, source_of(run.project.source, data), out)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from emrobust import ingest, labels, runs, split
-from emrobust.config import Project
+from emrobust.config import Project, Source
 from emrobust.errors import ConfigError
 
 # The folders of a prepared table, in the order in which the stages write them.
@@ -37,6 +37,16 @@ def prepare(project: Project, out: Path) -> dict[str, runs.Summary]:
         name: runs.run_stage(stage, settings, source, out / name)[0]
         for name, stage, settings, source in stages
     }
+
+
+def source_of(settings: Source, table: Path) -> Source:
+    """The same columns, read from another table.
+
+    A sheet or a database table keeps its name only where the other file is of the same kind.
+    """
+    kind = None if settings.path is None else settings.path.suffix
+    same = {} if table.suffix == kind else {"table": None}
+    return settings.model_copy(update={"path": table, "url": None, "query": None, **same})
 
 
 def _split_settings(project: Project) -> split.Settings:

@@ -17,6 +17,7 @@ from emrobust import rng
 # Texts are shuffled, then sorted by length within pools of this many batches: wide enough
 # that padding nearly vanishes, narrow enough that a batch's companions change every epoch.
 _POOL = 64
+STRIDE = 8
 
 
 class Tokens(NamedTuple):
@@ -100,9 +101,13 @@ def _cut(
 
 
 def pad(tokens: Tokens, rows: np.ndarray, filler: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token numbers int64 and mask of these rows [rows, longest of them]."""
+    """Token numbers int64 and mask of these rows [rows, longest of them, rounded up].
+
+    Widths are multiples of `STRIDE`: oneDNN compiles a kernel for every new shape of a
+    convolution, which costs more than the few tokens of padding.
+    """
     starts, lengths = tokens.starts[rows], tokens.lengths[rows]
-    places = np.arange(lengths.max(initial=1))
+    places = np.arange(-(-lengths.max(initial=1) // STRIDE) * STRIDE)
     mask = places < lengths[:, None]
     taken = np.where(mask, starts[:, None] + places, 0)
     ids = np.where(mask, tokens.flat[taken], filler).astype(np.int64)
