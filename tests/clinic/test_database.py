@@ -11,7 +11,9 @@ import pytest
 
 from emrobust.clinic import database, generate
 from emrobust.clinic.ceiling import ceiling
+from emrobust.clinic.chart import write_block
 from emrobust.clinic.database import HEADER
+from emrobust.clinic.model import build
 from emrobust.clinic.style import load_style
 from emrobust.clinic.visits import BLOCK
 from emrobust.errors import ConfigError, StorageError
@@ -124,3 +126,14 @@ def test_ten_million_visits_are_made_one_block_at_a_time(hospital):
     truth = pq.read_table(hospital / "truth.parquet").slice(0, len(first.visits))
     assert len(first.visits) == BLOCK
     assert pa.Table.from_batches([first.truth])["record_id"].equals(truth["record_id"])
+
+
+def test_a_full_disk_is_said_in_one_sentence(tmp_path):
+    writer = database.SqliteWriter(tmp_path / "small.db")
+    writer.database.execute("PRAGMA max_page_count = 20")
+    pages = write_block(build(), 1, 0, 300)
+    with pytest.raises(StorageError, match=r"hospital\.db could not be written.*full") as caught:
+        writer.write(pages)
+    assert caught.value.__cause__ is None
+    assert pages.notes[0][1] not in str(caught.value)
+    writer.database.close()

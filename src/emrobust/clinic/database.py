@@ -12,7 +12,7 @@ import multiprocessing
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +25,7 @@ from emrobust.clinic.chart import Pages, truth_schema, write_block
 from emrobust.clinic.model import Clinic, build
 from emrobust.clinic.style import Rates
 from emrobust.clinic.visits import BLOCK
-from emrobust.errors import ConfigError, did_you_mean
+from emrobust.errors import ConfigError, StorageError, did_you_mean
 
 FORMATS = ("sqlite", "csv", "excel")
 PROJECT = "project.toml"
@@ -102,17 +102,30 @@ class SqliteWriter:
     def write(self, pages: Pages) -> None:
         """Insert one block."""
         database = self.database
-        database.execute("BEGIN")
-        database.executemany("INSERT INTO patients VALUES (?,?,?,?,?,?,?,?,?)", pages.patients)
-        database.executemany("INSERT INTO visits VALUES (?,?,?,?,?,?,?)", pages.visits)
-        database.executemany("INSERT INTO notes VALUES (?,?,?,?)", pages.notes)
-        database.executemany("INSERT INTO diagnoses VALUES (?,?,?,?)", pages.diagnoses)
-        database.execute("COMMIT")
+        with _refusals():
+            database.execute("BEGIN")
+            database.executemany("INSERT INTO patients VALUES (?,?,?,?,?,?,?,?,?)", pages.patients)
+            database.executemany("INSERT INTO visits VALUES (?,?,?,?,?,?,?)", pages.visits)
+            database.executemany("INSERT INTO notes VALUES (?,?,?,?)", pages.notes)
+            database.executemany("INSERT INTO diagnoses VALUES (?,?,?,?)", pages.diagnoses)
+            database.execute("COMMIT")
 
     def close(self) -> None:
         """Build the indices and the view."""
-        with closing(self.database):
+        with closing(self.database), _refusals():
             self.database.executescript(_INDICES)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """SQLite has its own word for a full disk; the statement it names holds no row."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StorageError(
+            f"hospital.db could not be written ({error})",
+            "Free some space, or choose another folder with --out.",
+        ) from None
 
 
 class CsvWriter:
@@ -137,7 +150,8 @@ class ExcelWriter:
 
     def __init__(self, path: Path) -> None:
         self.book = xlsxwriter.Workbook(
-            str(path), {"constant_memory": True, "strings_to_urls": False}
+            str(path),
+            {"constant_memory": True, "strings_to_urls": False, "tmpdir": str(path.parent)},
         )
         self.rows = EXCEL_ROWS
 
@@ -238,6 +252,7 @@ def generate(
         template = resources.files("emrobust.clinic") / PROJECT
         runs.write_text(out / PROJECT, template.read_text(encoding="utf-8"))
     notes = _facts(clinic, records, seed, totals)
+    notes["excel_sheets"] = -(-records // EXCEL_ROWS) if "excel" in formats else 0
     runs.write_json(out / FACTS, notes)
     return runs.Summary(rows_in=records, rows_out=records, notes=notes)
 
@@ -273,7 +288,6 @@ def _facts(clinic: Clinic, records: int, seed: int, totals: dict[str, int]) -> d
         "sites": [site.name for site in clinic.style.sites],
         "classes": len(clinic.medicine.classes),
         "findings": len(clinic.medicine.findings),
-        "excel_sheets": -(-records // EXCEL_ROWS),
         "version": metadata.version("emrobust"),
     }
 
