@@ -110,7 +110,7 @@ class Scribe:
         has: list[list[int]] = [[] for _ in KINDS]
         lacks: list[list[int]] = [[] for _ in KINDS]
         for finding in visit.present:
-            has[_SYMPTOM if finding in told else kinds[finding]].append(finding)
+            has[kinds[finding]].append(finding)
         for finding in visit.denied:
             lacks[kinds[finding]].append(finding)
         for of_kind in (has[_SYMPTOM], *lacks):
@@ -118,15 +118,16 @@ class Scribe:
         symptoms = has[_SYMPTOM]
         count = 1 + (draw() < 0.6) + (draw() < 0.25)
         main = symptoms[:count] or self._second_choice(has)
+        with_it = [finding for finding in has[_HISTORY] if finding in told]
         return Content(
             main=main,
             # Without a complaint there is no clause that a trigger fits into.
-            more=symptoms[count:] if main else has[_TRIGGER],
+            more=symptoms[count:] + with_it + ([] if main else has[_TRIGGER]),
             trigger=has[_TRIGGER] if main else [],
             denied=lacks[_SYMPTOM] + lacks[_TRIGGER],
             exam=[*self._measure(visit, has[_VITAL]), *has[_SIGN]],
             labs=has[_TEST],
-            histories=has[_HISTORY],
+            histories=[finding for finding in has[_HISTORY] if finding not in told],
             unhistories=lacks[_HISTORY],
             absent=lacks[_SIGN] + lacks[_VITAL],
             negative=lacks[_TEST],
