@@ -143,15 +143,15 @@ class Split(Section):
         return self
 
 
-class Component(Section):
-    """A registered component by name; its other keys are the component's own settings."""
+class Model(Section):
+    """A registered model by name; its other keys are the model's own settings."""
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
-    name: str
+    name: str = "tfidf"
 
     def settings(self) -> dict[str, Any]:
-        """The component's own settings, without its name."""
+        """The model's own settings, without its name."""
         return dict(self.model_extra or {})
 
 
@@ -195,7 +195,7 @@ class Project(Section):
     source: Source
     labels: Labels = Labels()
     split: Split = Split()
-    model: Component = Component(name="tfidf")
+    model: Model = Model()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
 

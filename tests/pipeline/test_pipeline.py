@@ -1,0 +1,192 @@
+"""The main job end to end on a small clinic, and what a user may do wrong on the way."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+
+from emrobust import clinic, config, records, runs
+from emrobust.errors import ConfigError, InputError, LabelError, RunError, SourceError
+from emrobust.pipeline.evaluate import compare, evaluate
+from emrobust.pipeline.predict import predict
+from emrobust.pipeline.prepare import LABELS, STAGES, prepare
+from emrobust.pipeline.train import check, train
+from emrobust.train import run as training
+
+RECORDS = 1_500
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hospital")
+    clinic.generate(folder, RECORDS, 5, workers=1, formats=("sqlite", "csv"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(hospital, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared")
+    prepare(config.load(hospital / clinic.PROJECT), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(hospital, prepared, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tfidf"
+    return train(config.load(hospital / clinic.PROJECT), folder, prepared)
+
+
+def test_a_prepared_folder_keeps_every_row_or_says_why(prepared):
+    rows = RECORDS
+    for name in STAGES:
+        summary = runs.Summary(**runs.read_json(prepared / name / runs.SUMMARY))
+        assert summary.rows_in == rows
+        assert summary.rows_out == summary.rows_in - sum(summary.rejected.values())
+        rows = summary.rows_out
+        with (prepared / name / "rejects.csv").open(encoding="utf-8") as handle:
+            refused = list(csv.DictReader(handle))
+        assert len(refused) == sum(summary.rejected.values())
+    names = training.read_label_set(prepared / LABELS / "labels.json").names
+    records.check(prepared / LABELS / records.FILE, names=names, split=True)
+
+
+def test_preparing_again_does_nothing_until_something_changes(hospital, prepared):
+    before = {name: (prepared / name / runs.MANIFEST).stat().st_mtime_ns for name in STAGES}
+    prepare(config.load(hospital / clinic.PROJECT), prepared)
+    after = {name: (prepared / name / runs.MANIFEST).stat().st_mtime_ns for name in STAGES}
+    assert before == after
+
+
+def test_a_run_is_kept_and_read_back(hospital, prepared, run):
+    manifest = (run.folder / runs.MANIFEST).read_bytes()
+    again = train(config.load(hospital / clinic.PROJECT), run.folder, prepared)
+    assert (run.folder / runs.MANIFEST).read_bytes() == manifest
+    assert again.names == run.names
+    assert not (run.folder / training.CHECKPOINT).exists()
+
+
+def test_the_report_shows_the_model_beside_the_best_possible_one(hospital, prepared, run, tmp_path):
+    project = config.load(hospital / clinic.PROJECT, ["model.longest=2"])
+    other = train(project, tmp_path / "bigrams", prepared)
+    measured, _ = evaluate(run.folder, tmp_path / "report", baselines=[other.folder])
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text(encoding="utf-8"))
+    for key in ("n", "macro_f1", "micro_f1", "pr_auc_macro", "ece", "brier", "per_label"):
+        assert key in metrics
+    low, high = metrics["interval"]["macro_f1"]
+    assert low < metrics["macro_f1"] < high
+    assert metrics["ceiling"]["macro_f1"] > metrics["macro_f1"]
+    assert measured.ceiling is not None
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "longest = 2" in page
+    lines = compare(other.folder, run.folder).lines()
+    assert any("macro_f1" in line for line in lines)
+
+
+def test_no_text_of_a_record_gets_into_run_or_report(run, prepared, tmp_path):
+    evaluate(run.folder, tmp_path / "report")
+    table = records.read(prepared / LABELS / records.FILE)
+    texts = [text for text in table["text_present_illness"].to_pylist()[:300] if len(text) > 15]
+    files = [*run.folder.glob("*.*"), *(tmp_path / "report").iterdir()]
+    for path in files:
+        if path.suffix != ".parquet":
+            content = path.read_text(encoding="utf-8")
+            assert not any(text[:15] in content for text in texts), path.name
+    assert pq.read_schema(run.folder / training.PREDICTIONS).names == [
+        *("record_id", "patient_id", "split", "fold", "labels", "probability", "predicted")
+    ]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_a_table_is_predicted_as_the_run_predicts_it(hospital, run, tmp_path, ending):
+    out = tmp_path / f"predictions{ending}"
+    summary = predict(run.folder, hospital / "hospital.db", out)
+    assert summary.rows_out == RECORDS
+    if ending == ".parquet":
+        stored = pq.read_table(run.folder / training.PREDICTIONS).to_pylist()
+        fresh = {row["record_id"]: row for row in pq.read_table(out).to_pylist()}
+        for row in stored:
+            decided = {run.names[k] for k, one in enumerate(row["predicted"]) if one}
+            assert set(fresh[row["record_id"]]["labels"]) == decided
+
+
+def test_another_table_of_the_same_kind_is_evaluated_with_its_rejects(hospital, run, tmp_path):
+    clinic.generate(tmp_path / "other", 300, 6, workers=1, formats=("sqlite",))
+    measured, read = evaluate(
+        run.folder, tmp_path / "report", data=tmp_path / "other" / "hospital.db"
+    )
+    kept = read[LABELS].rows_out
+    assert measured.n == kept > 250
+    assert (tmp_path / "report" / f"rejects-{LABELS}.csv").is_file()
+
+
+def test_folds_test_every_row_once(hospital, tmp_path):
+    project = config.load(
+        hospital / clinic.PROJECT,
+        ["split.folds=3", "labels.top=8", "model.longest=2", "evaluate.bootstrap=20"],
+    )
+    crossed = train(project, tmp_path / "run")
+    table = pq.read_table(crossed.folder / training.PREDICTIONS)
+    prepared_rows = records.count(tmp_path / "run" / "data" / LABELS / records.FILE)
+    assert len(set(table["record_id"].to_pylist())) == table.num_rows == prepared_rows
+    measured, _ = evaluate(crossed.folder, tmp_path / "report")
+    assert measured.n == prepared_rows
+    with pytest.raises(RunError, match="cross-validated"):
+        predict(crossed.folder, hospital / "hospital.db", tmp_path / "p.csv")
+
+
+def test_check_finds_what_would_fail_later(hospital):
+    lines = check(config.load(hospital / clinic.PROJECT))
+    assert lines[-1] == "the project file is sound"
+    for override, says, kind in [
+        ("model.name=textcn", "Did you mean `textcnn`?", ConfigError),
+        ("model.longst=2", "Did you mean `longest`?", ConfigError),
+        ("source.path=absent.db", "absent.db", SourceError),
+        ("source.columns.patient_id=patient_nr", "patient_nr", SourceError),
+        ("source.table=outpatients", "outpatients", SourceError),
+    ]:
+        with pytest.raises(kind) as caught:
+            check(config.load(hospital / clinic.PROJECT, [override]))
+        assert says in str(caught.value), override
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says", "kind"),
+    [
+        (["labels.top=1", "labels.rare=drop"], "class", LabelError),
+        (["source.columns.labels=[]"], "nothing to learn", ConfigError),
+        (["split.by=site", "split.test_sites=['北院']"], "北院", InputError),
+        (["split.by=time", "split.test_from='2035-01-01'"], "test", InputError),
+    ],
+)
+def test_what_cannot_be_prepared_says_so(hospital, tmp_path, overrides, says, kind):
+    with pytest.raises(kind) as caught:
+        prepare(config.load(hospital / clinic.PROJECT, overrides), tmp_path / "p")
+    assert says in str(caught.value)
+
+
+def test_folders_that_are_not_runs_say_so(run, tmp_path, prepared):
+    with pytest.raises(RunError, match="not a finished run"):
+        evaluate(prepared, tmp_path / "r")
+    with pytest.raises(RunError, match="not a prepared folder"):
+        train(run.project, tmp_path / "x", run.folder)
+    changed = tmp_path / "changed"
+    shutil.copytree(run.folder, changed)
+    (changed / "labels.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(RunError, match=r"labels\.json was changed"):
+        evaluate(changed, tmp_path / "r")
+    with pytest.raises(ConfigError, match="ending"):
+        predict(run.folder, tmp_path / "t.csv", tmp_path / "p.xlsx")
+    with pytest.raises(SourceError, match=r"t\.csv"):
+        predict(run.folder, tmp_path / "t.csv", tmp_path / "p.csv")
+    assert not (tmp_path / "p.csv").exists()
+
+
+def test_other_records_or_classes_are_not_compared(hospital, run, tmp_path):
+    project = config.load(hospital / clinic.PROJECT, ["seed=7", "model.longest=1"])
+    other = train(project, tmp_path / "other")
+    with pytest.raises(InputError, match="same records"):
+        compare(run.folder, other.folder)
