@@ -12,7 +12,7 @@ from emrobust.pipeline.evaluate import compare, evaluate
 from emrobust.pipeline.prepare import describe, prepare
 from emrobust.pipeline.train import train
 
-MODELS: tuple[tuple[str, list[str]], ...] = (("tfidf", []), ("textcnn", ["train.epochs=6"]))
+MODELS: tuple[tuple[str, list[str]], ...] = (("tfidf", []), ("textcnn", ["train.epochs=8"]))
 
 
 def run(out: Path, records: int, seed: int) -> None:

@@ -7,7 +7,7 @@ characters as tokens for Chinese. Fast: the network for a machine without an acc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
@@ -32,6 +32,9 @@ class TextCNN(WordNetwork):
         min_count: tokens rarer than this are unknown.
         vocabulary_size: most tokens that are known.
     """
+
+    # Measured: at 1e-3 six epochs leave it far from done (clinic 0.47 against 0.64 at 4e-3).
+    default_learning_rate: ClassVar[float] = 3e-3
 
     def __init__(
         self,
