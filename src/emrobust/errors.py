@@ -7,8 +7,8 @@
     │   ├── RecordsError          a records table breaks its contract
     │   ├── LabelError            codes, classes, the class table
     │   ├── SplitError            a split that cannot be made
-    │   └── ModelError            an unknown or unusable model or checkpoint
-    ├── RunError                  a run folder: incomplete, changed, of another version
+    │   ├── ModelError            an unknown or unusable model or checkpoint
+    │   └── RunError              a run folder: incomplete, changed, of another version
     └── StorageError              a full disk, a folder that cannot be written
 
 A message says what happened, where (file, row, key) and, in ``hint``, what to do.
@@ -70,7 +70,7 @@ class ModelError(InputError):
     """A model or checkpoint is unknown, unreadable or does not fit the data."""
 
 
-class RunError(EmrobustError):
+class RunError(InputError):
     """A run folder is incomplete, was changed, or is of another version."""
 
 
