@@ -92,7 +92,7 @@ def _project(arguments: argparse.Namespace, seed: int, scratch: Path) -> Project
     relative = config.load(path).source.path
     if relative is None:
         raise SystemExit(f"{path} reads no file")
-    inside = relative.relative_to(CONFIGS)
+    inside = relative.relative_to(CONFIGS.absolute())
     return config.load(path, [f"source.path={arguments.data / inside}", *overrides])
 
 

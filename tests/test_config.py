@@ -38,6 +38,15 @@ def test_paths_are_relative_to_the_file(project_file):
     assert project.model.settings() == {"filters": 64}
 
 
+def test_a_copy_elsewhere_names_the_same_files(project_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    project = config.load(Path("project.toml"), ["evaluate.truth=truth.parquet"])
+    copy = tmp_path / "run" / "project.toml"
+    copy.parent.mkdir()
+    copy.write_text(config.dump(project), encoding="utf-8")
+    assert config.load(copy) == project
+
+
 def test_overrides_win_and_are_typed(project_file):
     project = config.load(
         project_file,
@@ -50,7 +59,7 @@ def test_overrides_win_and_are_typed(project_file):
     )
     assert project.train.epochs == 3
     assert project.model.name == "tfidf"
-    assert project.source.path == Path("other.csv")
+    assert project.source.path == Path("other.csv").absolute()
     assert project.split.test_sites == ("东院",)
 
 

@@ -114,6 +114,11 @@ def test_an_unwritable_folder_and_a_full_disk_say_so(tmp_path):
     ):
         path.write_text("x")
     with (
+        pytest.raises(StorageError, match="no folder can be made"),
+        runs.atomic_folder(Path("/proc/emrobust/out")),
+    ):
+        pass
+    with (
         pytest.raises(StorageError, match="disk is full"),
         runs.atomic_file(tmp_path / "out.json"),
         Path("/dev/full").open("w") as full,

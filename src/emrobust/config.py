@@ -222,13 +222,19 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "not UTF-8"
         raise ConfigError(f"{path} is not TOML: {reason}") from None
+    _make_absolute(values, path.parent)
+    for override in overrides:
+        _override(values, override)
+    _make_absolute(values, Path())
+    return parse(values, str(path))
+
+
+def _make_absolute(values: dict[str, Any], folder: Path) -> None:
+    """Paths from the root on, so that a run's copy of the file means the same anywhere."""
     for section, key in _PATHS:
         table = values.get(section)
         if isinstance(table, dict) and isinstance(table.get(key), str):
-            table[key] = str(path.parent / table[key])
-    for override in overrides:
-        _override(values, override)
-    return parse(values, str(path))
+            table[key] = str((folder / table[key]).absolute())
 
 
 def parse(values: Mapping[str, Any], where: str = "the project") -> Project:

@@ -45,6 +45,13 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:  # what a file system says that takes no folders, such as /proc
+        raise OSError(errno.EPERM, "no folder can be made there") from None
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -62,7 +69,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     partial = path.with_name(f".{path.name}{PARTIAL}")
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         try:
             yield partial
             _sync(partial)
@@ -82,9 +89,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}{PARTIAL}")
     aside = path.with_name(f".{path.name}.old")
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        _make_folder(partial)
         try:
             yield partial
             for file in sorted(partial.rglob("*")):
