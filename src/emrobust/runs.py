@@ -157,12 +157,17 @@ def environment() -> dict[str, str]:
     return versions
 
 
-def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write ``manifest.json``: the facts, the versions and a checksum for every file."""
+def write_manifest(folder: Path, facts: Mapping[str, Any], leave_out: str = "") -> None:
+    """Write ``manifest.json``: the facts, the versions and a checksum for every file.
+
+    ``leave_out`` names a folder in it that may go away later.
+    """
     files = {
         str(file.relative_to(folder)): checksum(file)
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name != MANIFEST and not file.name.endswith(PARTIAL)
+        if file.is_file()
+        and file.relative_to(folder).parts[0] not in (MANIFEST, leave_out)
+        and not file.name.endswith(PARTIAL)
     }
     write_json(
         folder / MANIFEST, {"facts": dict(facts), "files": files, "environment": environment()}

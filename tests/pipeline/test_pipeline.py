@@ -185,6 +185,22 @@ def test_folders_that_are_not_runs_say_so(run, tmp_path, prepared):
     assert not (tmp_path / "p.csv").exists()
 
 
+def test_a_run_is_never_overwritten_by_another(hospital, prepared, run):
+    before = runs.checksum(run.folder)
+    changed = config.load(hospital / clinic.PROJECT, ["model.longest=2"])
+    with pytest.raises(RunError, match="holds a finished run with other settings"):
+        train(changed, run.folder, prepared)
+    assert runs.checksum(run.folder) == before
+
+
+def test_a_run_outlives_its_prepared_data(hospital, tmp_path):
+    project = config.load(hospital / clinic.PROJECT, ["model.longest=1", "evaluate.bootstrap=10"])
+    made = train(project, tmp_path / "run")
+    shutil.rmtree(made.folder / training.DATA)
+    measured, _ = evaluate(made.folder, tmp_path / "report")
+    assert measured.n > 100
+
+
 def test_other_records_or_classes_are_not_compared(hospital, run, tmp_path):
     project = config.load(hospital / clinic.PROJECT, ["seed=7", "model.longest=1"])
     other = train(project, tmp_path / "other")

@@ -42,8 +42,9 @@ def train(project: Project, out: Path, data: Path | None = None) -> Run:
         RunError: ``data`` is not a prepared folder.
     """
     estimators.build(project, ())  # wrong settings are found before anything long begins
+    training.claim(out, {"project": project.public()})
     if data is None:
-        data = out / "data"
+        data = out / training.DATA
         prepare(project, data)
     elif not (data / LABELS / runs.MANIFEST).is_file():
         raise RunError(f"{data} is not a prepared folder", "Write it with `emrobust prepare`.")

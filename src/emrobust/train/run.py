@@ -37,6 +37,8 @@ THRESHOLDS = "thresholds.json"
 HISTORY = "history.json"
 PREPARED = "prepared.json"
 CHECKPOINT = "checkpoint"
+DATA = "data"
+FACTS = "facts.json"
 VERSION = 1
 
 PREDICTION_SCHEMA = pa.schema(
@@ -156,6 +158,7 @@ def train(project: Project, data: Path, folder: Path, about: Mapping[str, Any]) 
 
     Raises:
         InputError: the data do not fit the model.
+        RunError: the folder holds a run with other settings or data.
         StorageError: the folder cannot be written.
     """
     facts = {
@@ -163,13 +166,12 @@ def train(project: Project, data: Path, folder: Path, about: Mapping[str, Any]) 
         "project": project.public(),
         "data": runs.checksum(data / records.FILE),
     }
-    if (folder / runs.MANIFEST).is_file() and runs.read_json(folder / runs.MANIFEST)[
-        "facts"
-    ] == facts:
+    claim(folder, facts)
+    if (folder / runs.MANIFEST).is_file():
         return load(folder)
     label_set = read_label_set(data / LABELS)
     rows = read_rows(data / records.FILE)
-    (folder / runs.MANIFEST).unlink(missing_ok=True)
+    runs.write_json(folder / CHECKPOINT / FACTS, facts)
     runs.write_text(folder / PROJECT, config.dump(project))
     shutil.copyfile(data / LABELS, folder / LABELS)
     fit = _cross_validate if project.split.folds else _fit_once
@@ -177,8 +179,30 @@ def train(project: Project, data: Path, folder: Path, about: Mapping[str, Any]) 
     records.write(folder / PREDICTIONS, PREDICTION_SCHEMA, predictions)
     runs.write_json(folder / HISTORY, history)
     runs.write_json(folder / PREPARED, about)
-    runs.write_manifest(folder, facts)
+    shutil.rmtree(folder / CHECKPOINT)
+    runs.write_manifest(folder, facts, leave_out=DATA)
     return load(folder)
+
+
+def claim(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Make sure that a folder is free, or holds a run (finished or not) with these facts.
+
+    Raises:
+        RunError: it holds another run, which training would destroy.
+    """
+    for path, state in (
+        (folder / runs.MANIFEST, "a finished"),
+        (folder / CHECKPOINT / FACTS, "an unfinished"),
+    ):
+        if not path.is_file():
+            continue
+        found = runs.read_json(path)
+        found = found.get("facts", found)
+        if any(found.get(name) != value for name, value in facts.items()):
+            raise RunError(
+                f"{folder} holds {state} run with other settings or other data",
+                "Give another folder with --out, or delete this one if it is not needed.",
+            )
 
 
 def _fit_once(
@@ -227,7 +251,6 @@ def _fit(
         checkpoints=checkpoints,
     )
     model.save(target)
-    shutil.rmtree(checkpoints, ignore_errors=True)
     return model
 
 
