@@ -179,7 +179,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("--quick", action="store_true", help="100,000 rows, once")
     quick = arguments.parse_args().quick
-    rows, repeats = (100_000, 1) if quick else (1_000_000, 5)
+    rows, repeats = (100_000, 1) if quick else (1_000_000, 3)
     with tempfile.TemporaryDirectory(prefix="bench-ingest-") as folder:
         found = {
             encoding: compare(Path(folder), rows, encoding, repeats)
