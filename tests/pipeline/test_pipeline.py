@@ -193,12 +193,14 @@ def test_a_run_is_never_overwritten_by_another(hospital, prepared, run):
     assert runs.checksum(run.folder) == before
 
 
-def test_a_run_outlives_its_prepared_data(hospital, tmp_path):
-    project = config.load(hospital / clinic.PROJECT, ["model.longest=1", "evaluate.bootstrap=10"])
-    made = train(project, tmp_path / "run")
+def test_a_run_outlives_its_prepared_data_and_may_lump_rare_classes(hospital, tmp_path):
+    overrides = ["model.longest=1", "evaluate.bootstrap=10", "labels.top=20"]
+    made = train(config.load(hospital / clinic.PROJECT, overrides), tmp_path / "run")
     shutil.rmtree(made.folder / training.DATA)
     measured, _ = evaluate(made.folder, tmp_path / "report")
     assert measured.n > 100
+    assert len(made.names) == 21
+    assert measured.ceiling is None
 
 
 def test_other_records_or_classes_are_not_compared(hospital, run, tmp_path):

@@ -16,6 +16,7 @@ from emrobust.evaluate.comparison import Comparison
 from emrobust.evaluate.comparison import compare as compare_predictions
 from emrobust.evaluate.evaluation import Evaluation, measure
 from emrobust.evaluate.predictions import Predictions, gather
+from emrobust.labels.aggregate import OTHER
 from emrobust.models import thresholds
 from emrobust.train import run as training
 from emrobust.train.run import Run
@@ -159,7 +160,9 @@ def _ordered(measured: Measured, names: tuple[str, ...]) -> Measured:
 def _ceiling(run: Run, of_run: Measured) -> Predictions | None:
     """The best possible classifier on the same records, where a clinic's truth knows them."""
     path = run.project.evaluate.truth
-    if path is None or run.project.split.folds:
+    # Under cross-validation there is no one validation split to tune its thresholds on, and
+    # of rare classes lumped together the clinic knows no posterior.
+    if path is None or run.project.split.folds or OTHER in run.names:
         return None
     if not path.is_file():
         raise InputError(
