@@ -2,7 +2,7 @@
 
 A checkpoint is one folder, written beside its place, flushed, checksummed and renamed:
 ``weights.safetensors``, ``best.safetensors`` (the weights of the best epoch so far),
-``moments.safetensors`` (AdamW's) and ``state.json``. The last two are kept: if the newest does
+``moments.safetensors`` (AdamW's), ``extra.safetensors`` and ``state.json``. The last two are kept: if the newest does
 not match its checksums, the one before is taken.
 """
 
@@ -54,12 +54,21 @@ class State:
 
 @dataclass
 class Snapshot:
-    """Everything that training needs to go on."""
+    """Everything that training needs to go on.
+
+    Attributes:
+        state: counters and history.
+        weights: of the network.
+        best: of the best epoch so far.
+        moments: AdamW's, see `moments`.
+        extra: whatever else a step keeps from one to the next.
+    """
 
     state: State
     weights: Tensors
     best: Tensors
     moments: Tensors
+    extra: Tensors = field(default_factory=dict)
 
 
 def save(folder: Path, snapshot: Snapshot, fingerprint: Mapping[str, Any]) -> None:
@@ -73,6 +82,7 @@ def save(folder: Path, snapshot: Snapshot, fingerprint: Mapping[str, Any]) -> No
         save_weights(snapshot.weights, partial / "weights.safetensors")
         save_weights(snapshot.best, partial / "best.safetensors")
         save_weights(snapshot.moments, partial / "moments.safetensors")
+        save_weights(snapshot.extra, partial / "extra.safetensors")
         runs.write_json(partial / _STATE, asdict(snapshot.state))
         runs.write_manifest(partial, fingerprint)
     for old in _folders(folder)[_KEPT:]:
@@ -104,7 +114,31 @@ def _read(folder: Path) -> Snapshot:
         load_weights(folder / "weights.safetensors"),
         load_weights(folder / "best.safetensors"),
         load_weights(folder / "moments.safetensors"),
+        load_weights(folder / "extra.safetensors"),
     )
+
+
+def moments(named: Mapping[str, torch.Tensor], optimizer: torch.optim.AdamW) -> Tensors:
+    """AdamW's first and second moments by parameter name."""
+    return {
+        f"{name}/{key}": optimizer.state[parameter][key]
+        for name, parameter in named.items()
+        for key in ("exp_avg", "exp_avg_sq")
+        if parameter in optimizer.state
+    }
+
+
+def restore_moments(
+    named: Mapping[str, torch.Tensor], optimizer: torch.optim.AdamW, snapshot: Snapshot
+) -> None:
+    """Put AdamW's moments back, on each parameter's device."""
+    for name, parameter in named.items():
+        if f"{name}/exp_avg" in snapshot.moments:
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(snapshot.state.step), device=parameter.device),
+                "exp_avg": snapshot.moments[f"{name}/exp_avg"].to(parameter.device),
+                "exp_avg_sq": snapshot.moments[f"{name}/exp_avg_sq"].to(parameter.device),
+            }
 
 
 def _folders(folder: Path) -> list[Path]:

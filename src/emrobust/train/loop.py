@@ -269,12 +269,7 @@ def _save(run: _Run) -> None:
     started = time.monotonic()
     _clock(run)
     run.state.loss = float(run.total)
-    moments = {
-        f"{name}/{key}": run.optimizer.state[parameter][key]
-        for name, parameter in run.network.named_parameters()
-        for key in ("exp_avg", "exp_avg_sq")
-        if parameter in run.optimizer.state
-    }
+    moments = checkpoints.moments(dict(run.network.named_parameters()), run.optimizer)
     snapshot = Snapshot(run.state, run.network.state_dict(), run.best, moments)
     checkpoints.save(run.folder, snapshot, run.fingerprint)
     run.saved_at = time.monotonic()
@@ -298,13 +293,7 @@ def _resume(run: _Run) -> None:
     run.best = {name: value.to(device) for name, value in snapshot.best.items()}
     run.network.load_state_dict(snapshot.weights)
     run.total += snapshot.state.loss
-    for name, parameter in run.network.named_parameters():
-        if f"{name}/exp_avg" in snapshot.moments:
-            run.optimizer.state[parameter] = {
-                "step": torch.tensor(float(run.state.step), device=device),
-                "exp_avg": snapshot.moments[f"{name}/exp_avg"].to(device),
-                "exp_avg_sq": snapshot.moments[f"{name}/exp_avg_sq"].to(device),
-            }
+    checkpoints.restore_moments(dict(run.network.named_parameters()), run.optimizer, snapshot)
 
 
 def _optimizer(network: Network, rate: float, decay: float) -> torch.optim.AdamW:
