@@ -18,7 +18,7 @@ from pydantic import ConfigDict, ValidationError, create_model
 from emrobust.errors import ConfigError, did_you_mean
 
 # kind → the room whose files are its components
-ROOMS = {"model": "emrobust.models"}
+ROOMS = {"model": "emrobust.models", "perturbation": "emrobust.perturb"}
 
 _components: dict[tuple[str, str], type] = {}
 T = TypeVar("T", bound=type)
@@ -54,13 +54,39 @@ def names(kind: str) -> dict[str, str]:
 
     Files are parsed, not imported: this costs milliseconds, not torch.
     """
+    return {
+        name: (ast.get_docstring(tree) or "").partition("\n")[0]
+        for name, tree in _files(kind).items()
+    }
+
+
+def sources(kind: str) -> dict[str, str]:
+    """Names of all components of a kind → where each comes from, "" where it doesn't say.
+
+    It says so by a class attribute ``source``, a plain string.
+    """
+    return {name: _source(tree) for name, tree in _files(kind).items()}
+
+
+def _files(kind: str) -> dict[str, ast.Module]:
+    """The parsed files of a kind's components, by name."""
     found = {}
     for file in resources.files(ROOMS[kind]).iterdir():
         if file.name.endswith(".py") and not file.name.startswith("_"):
             tree = ast.parse(file.read_text(encoding="utf-8"))
             if any(_is_register(node, kind) for node in ast.walk(tree)):
-                found[file.name[:-3]] = (ast.get_docstring(tree) or "").partition("\n")[0]
+                found[file.name[:-3]] = tree
     return dict(sorted(found.items()))
+
+
+def _source(tree: ast.Module) -> str:
+    for node in ast.walk(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == "source" for target in targets):
+            value = getattr(node, "value", None)
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                return value.value
+    return ""
 
 
 def _is_register(node: ast.AST, kind: str) -> bool:

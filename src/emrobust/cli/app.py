@@ -154,12 +154,29 @@ def run_compare(first: RunFolder, second: RunFolder) -> None:
         typer.echo(line)
 
 
+@app.command(name="convert")
+def run_convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="PICKLE_FOLDER", help="A checkpoint with pytorch_model.bin.")
+    ],
+    out: Out,
+) -> None:
+    """Rewrite a pickle checkpoint as safetensors; refused if it holds more than tensors."""
+    from emrobust.encoder.convert import convert
+
+    typer.echo(f"{convert(checkpoint, out)} tensors in {out}")
+
+
 @app.command(name="list")
 def list_components(
-    kind: Annotated[str, typer.Argument(help="What to list: models.")] = "models",
+    kind: Annotated[str, typer.Argument(help="What to list: models, perturbations, …")] = "models",
 ) -> None:
     """List the components that a project file can name."""
     from emrobust import registry
 
-    for name, line in registry.names(registry.kind(kind)).items():
-        typer.echo(f"{name:<12} {line}")
+    singular = registry.kind(kind)
+    sources = registry.sources(singular)
+    width = max((len(name) for name in sources), default=0) + 1
+    for name, line in registry.names(singular).items():
+        source = f" [{sources[name]}]" if sources[name] else ""
+        typer.echo(f"{name:<{max(width, 12)}} {line}{source}")
