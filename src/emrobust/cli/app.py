@@ -110,6 +110,39 @@ def run_train(
     typer.echo(f"trained {run.project.model.name} on {len(run.names)} classes: {out}")
 
 
+@app.command(name="pretrain")
+def run_pretrain(
+    corpus: Annotated[
+        list[Path],
+        typer.Argument(help="Text, a passage a line (plain, .gz, .xz), or prepared folders."),
+    ],
+    out: Out,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Checkpoint to continue from: a folder or a name."),
+    ] = None,
+    deidentified: Annotated[
+        bool, typer.Option("--deidentified", help="I say that the text names no person.")
+    ] = False,
+    half: Annotated[bool, typer.Option("--half", help="Write the weights as float16.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as epochs=3; repeatable."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 20260101,
+) -> None:
+    """Pretrain an encoder on text; killed and started again, it goes on where it was."""
+    from emrobust.pipeline.pretrain import ENCODER, pretrain
+
+    history = pretrain(
+        corpus, out, settings or (), start=start, deidentified=deidentified, half=half, seed=seed
+    )
+    last = history[-1]
+    typer.echo(
+        f"held-out perplexity {last['perplexity']:.1f} after {last['step']:,} steps: {out / ENCODER}"
+    )
+
+
 @app.command(name="evaluate")
 def run_evaluate(
     run: RunFolder,

@@ -1,0 +1,1 @@
+"""The embedded encoder, its tokenizer, and pretraining."""

@@ -1,0 +1,148 @@
+"""What pretraining minimises: masked words, and the co-occurrence vectors of words and passages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from emrobust.encoder.cooccurrence import WordVectors
+from emrobust.errors import ModelError
+
+NAMES = ("mlm", "words", "passage")
+
+
+class Batch(NamedTuple):
+    """Rows with words hidden, as tensors.
+
+    Attributes:
+        ids: what the encoder reads, int64 [rows, tokens].
+        mask: true where there is a token [rows, tokens].
+        places: flat positions of the tokens to predict, int64 [predicted].
+        answers: what stood there, int64 [predicted].
+        words: row of each token's word in the word vectors, −1 without, int64 [rows, tokens].
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    places: torch.Tensor
+    answers: torch.Tensor
+    words: torch.Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+class Pretrainer(nn.Module):
+    """An encoder with its masked-LM head, and small heads for the co-occurrence vectors.
+
+    Args:
+        model: any Hugging Face masked-LM model.
+        vectors: what words and passages are to predict; absent: masked language modelling only.
+    """
+
+    vectors: torch.Tensor
+    weights: torch.Tensor
+
+    def __init__(self, model: PreTrainedModel, vectors: WordVectors | None) -> None:
+        super().__init__()
+        self.model = model
+        self.head = masked_lm_head(model)
+        self.distils = vectors is not None
+        if vectors is not None:
+            width = model.config.hidden_size
+            self.of_word = nn.Linear(width, vectors.width)
+            self.of_passage = nn.Linear(2 * width, vectors.width)
+            self.register_buffer("vectors", torch.from_numpy(vectors.vectors), persistent=False)
+            self.register_buffer("weights", torch.from_numpy(vectors.weights), persistent=False)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """The mean losses in the order of `NAMES`, float32 [1 or 3]."""
+        states = self.model.base_model(
+            input_ids=batch.ids, attention_mask=batch.mask.long()
+        ).last_hidden_state
+        logits = self.predict(states, batch)
+        losses = [functional.cross_entropy(logits.float(), batch.answers)]
+        if self.distils:
+            losses += [self._words(states, batch), self._passage(states, batch)]
+        return torch.stack(losses)
+
+    def predict(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Logits at the hidden places only, [predicted, vocabulary]."""
+        return self.head(states.flatten(0, 1)[batch.places])
+
+    def _words(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """1 − cosine between each token and the vector of its word, hidden or not."""
+        found = batch.words.flatten() >= 0
+        guess = self.of_word(states.flatten(0, 1)[found]).float()
+        target = self.vectors[batch.words.flatten()[found]]
+        return (1 - functional.cosine_similarity(guess, target, eps=1e-6)).mean()
+
+    def _passage(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """1 − cosine between the first token beside the mean, and the passage's own vector."""
+        weights = self.weights[batch.words]
+        target = torch.einsum("rt,rtw->rw", weights, self.vectors[batch.words])
+        kept = batch.mask[:, :, None].to(states.dtype)
+        mean = (states * kept).sum(1) / kept.sum(1)
+        guess = self.of_passage(torch.cat([states[:, 0], mean], -1)).float()
+        return (1 - functional.cosine_similarity(guess, target, eps=1e-6)).mean()
+
+
+def masked_lm_head(model: PreTrainedModel) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The function from hidden states [n, width] to logits [n, vocabulary].
+
+    Called on the hidden places only, it costs a seventh of what the whole batch would.
+
+    Raises:
+        ModelError: the architecture keeps its head where this version does not find it.
+    """
+    parts = [
+        ("cls",),  # BERT
+        ("lm_head",),  # RoBERTa
+        ("generator_predictions", "generator_lm_head"),  # ELECTRA
+        ("head", "decoder"),  # ModernBERT
+        ("vocab_transform", "activation", "vocab_layer_norm", "vocab_projector"),  # DistilBERT
+    ]
+    for names in parts:
+        if all(hasattr(model, name) for name in names):
+            return _Chain([getattr(model, name) for name in names])
+    raise ModelError(
+        f"{model.config.model_type!r} keeps its masked-LM head in no known place",
+        "Choose a checkpoint of the BERT, RoBERTa, ELECTRA, ModernBERT or DistilBERT kind.",
+    )
+
+
+class _Chain:
+    """Layers one after another; no module, so that their weights are counted once."""
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        self._layers = layers
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        for layer in self._layers:
+            values = layer(values)
+        return values
+
+
+def accuracy(pretrainer: Pretrainer, batch: Batch) -> tuple[float, int, int]:
+    """Sum of the cross-entropies, of the right guesses, and their number, over hidden places."""
+    states = pretrainer.model.base_model(
+        input_ids=batch.ids, attention_mask=batch.mask.long()
+    ).last_hidden_state
+    logits = pretrainer.predict(states, batch).float()
+    loss = functional.cross_entropy(logits, batch.answers, reduction="sum")
+    right = (logits.argmax(-1) == batch.answers).sum()
+    return float(loss), int(right), len(batch.answers)
+
+
+def word_rows(words: np.ndarray, vectors: WordVectors | None) -> np.ndarray:
+    """Rows of the word vectors for words of the corpus's vocabulary, −1 where there is none."""
+    if vectors is None:
+        return np.full(words.shape, -1, np.int64)
+    return cast("np.ndarray", np.where(words >= 0, vectors.rows[np.maximum(words, 0)], -1))
