@@ -119,3 +119,11 @@ class Offsets:
         """Whether an edit replaces a part of ``start:end`` or inserts inside it."""
         first = bisect_right(self._ends, start)
         return first < len(self._starts) and self._starts[first] < end
+
+    def cover(self, start: int, end: int) -> tuple[int, int]:
+        """``start:end`` grown over every replacement that has a part in it."""
+        first = bisect_right(self._ends, start)
+        if first < len(self._starts):
+            start = min(start, self._starts[first]) if self._starts[first] < end else start
+        behind = bisect_left(self._starts, end)
+        return start, max(end, self._ends[behind - 1]) if behind else end

@@ -1,0 +1,172 @@
+"""Refuses every edit that changes what carries the label: the facts of a text.
+
+Guarded are negation with its scope, doubt, sides, numbers with units, doses, dates, durations,
+vital signs, drugs and tests by name, family and past history, and whoever is meant. Two
+writings of one fact are equal (2天 and 2d, 体温38.5℃ and T 38.5, 血压120/80 and BP120/80).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from emrobust.perturb import tokens
+from emrobust.perturb.amounts import sort
+from emrobust.perturb.edits import Edit, Offsets, join, settle
+from emrobust.perturb.tokens import EDGE, PLAIN, Token
+
+# What a cue of these kinds says goes on to the next edge, or goes back to the last one.
+_FORWARD = frozenset({"negation", "doubt", "subject", "past"})
+_BACKWARD = frozenset({"denial", "normal", "question", "doubt", "past"})
+_TURNS = frozenset({EDGE, "turn", "question"})
+_NOBODY_ELSE = frozenset({"man", "woman"})
+_SILENT = frozenset({PLAIN, EDGE, "turn"})
+# Separators that matter only to what looks back.
+JOINTS = r"、/|\\\s"
+_LAST_JOINT = re.compile(rf"[\s\S]*[{JOINTS}]")
+
+
+class Facts(NamedTuple):
+    """The guarded facts of a text in order; equal facts may stand at different places."""
+
+    tokens: tuple[Token, ...]
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """Kind and value of each, as two texts that tell the same have them in common."""
+        return [(token.kind, token.value) for token in self.tokens]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Facts) and self.told == other.told
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.told))
+
+
+def protected(text: str) -> list[tuple[int, int]]:
+    """Spans (start, end) that no character may be changed in, ascending.
+
+    They hold the guarded facts, the edges that end a cue's scope, and words such as 无力,
+    which look like a fact and would become one if they were cut.
+    """
+    return [match.span() for match in tokens.load().scan.finditer(text)]
+
+
+@functools.lru_cache(maxsize=64)
+def facts(text: str) -> Facts:
+    """The guarded facts of ``text``."""
+    return Facts(tuple(_facts(text)))
+
+
+def _tokens(text: str) -> list[Token]:
+    found = tokens.load().scan.finditer(text)
+    return [Token(*sort(match[0]), *match.span()) for match in found]
+
+
+def _facts(text: str) -> list[Token]:
+    """Tokens that tell something, with the edges of the clauses that cues govern."""
+    told: list[Token] = []
+    edge: Token | None = None
+    is_open = False
+    for token in _tokens(text):
+        kind = token.kind
+        if kind in _BACKWARD and (opening := _opening(text, token, edge)):
+            told.append(opening)
+        if kind in _TURNS:
+            if is_open:
+                told.append(token._replace(kind=EDGE))
+            edge, is_open = token, False
+        if kind in _FORWARD and token.value not in _NOBODY_ELSE:
+            is_open = True
+        if kind not in _SILENT:
+            told.append(token)
+    return told
+
+
+def _opening(text: str, cue: Token, edge: Token | None) -> Token | None:
+    """The separator that a cue which looks back goes back to; None for the text's start."""
+    begin = edge.end if edge is not None and edge.end <= cue.start else 0
+    end = cue.start
+    while end > begin and text[end - 1].isspace():
+        end -= 1
+    joint = _LAST_JOINT.match(text, begin, end)
+    if joint is not None:
+        return Token(EDGE, "joint", joint.end() - 1, joint.end())
+    return edge and edge._replace(kind=EDGE)
+
+
+def permits(text: str, edits: Iterable[Edit]) -> bool:
+    """Whether ``text`` tells the same facts of the same things after the edits."""
+    settled = settle(edits)
+    return keeps(text, settled, join(text, settled))
+
+
+def keeps(text: str, settled: Sequence[Edit], edited: str) -> bool:
+    """`permits`, where the edits are settled and the edited text is known."""
+    before, after = facts(text), facts(edited)
+    if before != after:
+        return False
+    moved = Offsets(settled)
+    for old, new in zip(before.tokens, after.tokens, strict=True):
+        if old.kind == EDGE:
+            if moved.place(old.start) != new.start:
+                return False
+        elif not _stands(old, new, moved, len(edited)):
+            return False
+    return all(_is_harmless(text, edit) for edit in settled)
+
+
+def _stands(old: Token, new: Token, moved: Offsets, length: int) -> bool:
+    """Whether a fact has stayed on the same side of what surrounds it.
+
+    Inside a replacement that begins (or ends) with the fact, the fact must stay its beginning
+    (or its end): 发热无咳嗽 → 无发热咳嗽 has the same cue, before something else.
+    """
+    start, end = moved.span(old.start, old.end)
+    if not start <= new.start <= new.end <= end <= length:
+        return False
+    if not moved.touched(old.start, old.end):
+        return True
+    first, last = moved.cover(old.start, old.end)
+    return (old.start <= first) == (new.start <= start) and (old.end >= last) == (new.end >= end)
+
+
+def _is_harmless(text: str, edit: Edit) -> bool:
+    """Whether an edit cuts no plain word and turns nothing into its opposite."""
+    old, new = text[edit.start : edit.end], edit.text
+    if any(
+        one.search(old) and other.search(new) and not (one.search(new) or other.search(old))
+        for pair in tokens.load().opposites
+        for one, other in (pair, pair[::-1])
+    ):
+        return False
+    return all(
+        end <= edit.start or edit.end <= start or (edit.start <= start and end <= edit.end)
+        for start, end in _plain(text)
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _plain(text: str) -> list[tuple[int, int]]:
+    """Spans of the words that may be replaced whole and not cut."""
+    return [(token.start, token.end) for token in _tokens(text) if token.kind == PLAIN]
+
+
+def check_row(term: str, other: str) -> str | None:
+    """Why a lexicon must not put ``other`` for ``term``, or None where it may.
+
+    A row that passes can still be refused in a text, where its ends meet other characters.
+    """
+    if not term.strip() or not other.strip():
+        return "a term is empty"
+    if term == other:
+        return "it maps a term to itself"
+    if facts(term) != facts(other):
+        return "it changes a guarded fact (negation, doubt, side, number, unit, drug, test, kin)"
+    if not permits(term, [Edit(0, len(term), other)]):
+        return "it turns a term into its opposite, or moves a guarded fact"
+    if any(token.kind == EDGE for token in _tokens(other)):
+        return "it holds punctuation that ends a sentence or clause"
+    return None

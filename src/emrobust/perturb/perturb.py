@@ -1,0 +1,121 @@
+"""Perturbs texts: proposes edits, refuses what changes a guarded fact, applies the rest."""
+
+from __future__ import annotations
+
+import re
+import sys
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from random import Random
+from typing import NamedTuple
+
+from emrobust import rng
+from emrobust.perturb import guards, tokens
+from emrobust.perturb.edits import Edit, join, settle
+from emrobust.perturb.perturbation import Perturbation
+
+_JOINT = re.compile(f"[{guards.JOINTS}]")
+
+
+class Perturbed(NamedTuple):
+    """A text after its perturbation.
+
+    Attributes:
+        text: what it has become.
+        edits: what was done, in order of place; offsets into the original.
+        refused: what was proposed and would have changed a guarded fact.
+    """
+
+    text: str
+    edits: list[Edit]
+    refused: list[Edit]
+
+
+def perturb(
+    text: str, perturbations: Sequence[Perturbation], seed: int, name: str | int
+) -> Perturbed:
+    """``text`` after all perturbations: a function of the arguments only.
+
+    All propose edits of the original; where two edits meet, the earlier perturbation's stays.
+
+    Args:
+        text: of any length, of a record or one of its fields.
+        perturbations: in order of precedence.
+        seed: of the run.
+        name: what tells this text from all others of the run, such as the record's id (and
+            the epoch), so that it does not matter which process perturbs it, or when.
+    """
+    random = Random(rng.derive(seed, "perturb", name))  # noqa: S311 - no secret hangs on it
+    proposed = [(one.rewrites, one.propose(text, random)) for one in perturbations]
+    if not any(edits for _, edits in proposed):
+        return Perturbed(text, [], [])
+    return _judge(text, proposed)
+
+
+def perturb_all(
+    texts: Iterable[str],
+    perturbations: Sequence[Perturbation],
+    seed: int,
+    names: Iterable[str | int],
+) -> Iterator[Perturbed]:
+    """`perturb` for one text after the other; ``names`` has one for each."""
+    for text, name in zip(texts, names, strict=True):
+        yield perturb(text, perturbations, seed, name)
+
+
+def _judge(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
+    """Apply what may be applied.
+
+    Most edits touch nothing guarded; if a second pass of the pattern then finds the same
+    pieces, nothing guarded was made either. Only otherwise are facts compared.
+    """
+    spans = guards.protected(text)
+    kept, refused, touching = _touch(spans, proposed)
+    settled = settle(kept)
+    if not touching and not _moves_joint(text, settled):
+        edited = join(text, settled)
+        if tokens.load().scan.findall(edited) == [text[start:end] for start, end in spans]:
+            return Perturbed(edited, settled, refused)
+    elif guards.keeps(text, settled, edited := join(text, settled)):
+        return Perturbed(edited, settled, refused)
+    return _pick_out(text, settled, refused)
+
+
+def _touch(
+    spans: Sequence[tuple[int, int]], proposed: Iterable[tuple[bool, list[Edit]]]
+) -> tuple[list[Edit], list[Edit], bool]:
+    """Edits to look at, edits refused at once, and whether one of the former touches a span."""
+    starts, ends = [span[0] for span in spans], [span[1] for span in spans]
+    starts.append(sys.maxsize)  # so that a span is always found
+    kept: list[Edit] = []
+    refused: list[Edit] = []
+    touching = False
+    for rewrites, edits in proposed:
+        for edit in edits:
+            if starts[bisect_right(ends, edit[0])] >= edit[1]:
+                kept.append(edit)
+            elif rewrites:
+                kept.append(edit)
+                touching = True
+            else:
+                refused.append(edit)
+    return kept, refused, touching
+
+
+def _moves_joint(text: str, settled: Iterable[Edit]) -> bool:
+    """Whether a separator may be lost, made or moved: what looks back goes back to it."""
+    return _JOINT.search("".join([text[s:e] + new for s, e, new in settled])) is not None
+
+
+def _pick_out(text: str, settled: Iterable[Edit], refused: list[Edit]) -> Perturbed:
+    """Keep the edits that are harmless together with those before them."""
+    kept: list[Edit] = []
+    edited = text
+    for edit in settled:
+        trial = join(text, [*kept, edit])
+        if guards.keeps(text, [*kept, edit], trial):
+            kept.append(edit)
+            edited = trial
+        else:
+            refused.append(edit)
+    return Perturbed(edited, kept, refused)

@@ -1,0 +1,219 @@
+"""Finds the words and numbers that guards watch, in one pass of one compiled pattern.
+
+Which words these are stands in ``tables/guards.toml`` and ``tables/names.csv``.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from emrobust.errors import ConfigError
+
+TABLES = Path(__file__).parent / "tables"
+# Kinds that tell nothing by themselves: `plain` words may not be cut, edges end a scope.
+PLAIN, EDGE = "plain", "edge"
+_DIGITS = "0-9０-９"
+_NUMERALS = "一二三四五六七八九十百千两半数几"
+_LATIN = "A-Za-zＡ-Ｚａ-ｚ"
+# What ends a clause, also when it is not followed by anything.
+STOPS = "，。；：,;:!！\n\r."
+_HARD = "，。；：,;:!！\n\r"
+_DIGITS_PLAIN = "0123456789"
+_FEW = 8  # alternatives that are quicker tried than divided
+_GRADES = "ⅠⅡⅢⅣⅤⅥ"
+_NUMBER = rf"[{_DIGITS}]+(?:[.．][{_DIGITS}]+)?"
+_DATE = (
+    rf"[12][{_DIGITS}]{{3}}(?:年(?:[{_DIGITS}]{{1,2}}月(?:[{_DIGITS}]{{1,2}}[日号])?)?"
+    rf"|[-./][{_DIGITS}]{{1,2}}[-./][{_DIGITS}]{{1,2}}(?![{_DIGITS}]))"
+    rf"|[{_DIGITS}]{{1,2}}月[{_DIGITS}]{{1,2}}[日号]"
+)
+# kind → section, key and value of the words in ``guards.toml``
+_CUES = {
+    PLAIN: ("words", "plain", ""),
+    "doubt": ("uncertain", "forward", "maybe"),
+    "question": ("uncertain", "backward", "maybe"),
+    "negation": ("negation", "forward", "no"),
+    "denial": ("negation", "backward", "no"),
+    "normal": ("normal", "backward", "normal"),
+    "turn": ("edge", "turn", "turn"),
+}
+
+
+class Token(NamedTuple):
+    """A piece of text that a guard watches.
+
+    Attributes:
+        kind: a section of ``guards.toml`` or ``names.csv``, `measure`, `date`, `edge` …
+        value: the same for every writing of the same fact.
+        start, end: where it stands.
+    """
+
+    kind: str
+    value: str
+    start: int
+    end: int
+
+
+class Lexicon(NamedTuple):
+    """The tables, compiled.
+
+    Attributes:
+        scan: finds every guarded piece.
+        words: writing in lower case → kind and value.
+        units: writing in lower case → unit.
+        signs: a vital sign's name in lower case → the sign.
+        opposites: pairs of patterns, of which one text may not change from one to the other.
+    """
+
+    scan: re.Pattern[str]
+    words: Mapping[str, tuple[str, str]]
+    signs: Mapping[str, str]
+    units: Mapping[str, str]
+    opposites: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
+
+
+def trie(words: Iterable[str]) -> str:
+    """A pattern that matches the longest of the words quickly, character by character."""
+    root: dict[str, Any] = {}
+    for word in words:
+        node = root
+        for character in word:
+            node = node.setdefault(character, {})
+        node[""] = {}
+    return _branch(root)
+
+
+def _branch(node: dict[str, Any]) -> str:
+    ends = "" in node
+    parts = [(c, re.escape(c) + _branch(below)) for c, below in sorted(node.items()) if c]
+    if not parts:
+        return ""
+    inside = parts[0][1] if len(parts) == 1 and not ends else f"(?:{_halve(parts)})"
+    return f"{inside}?" if ends else inside
+
+
+def _halve(parts: list[tuple[str, str]]) -> str:
+    """Alternatives by first character, where half of them are passed over at each look."""
+    if len(parts) <= _FEW:
+        return "|".join(pattern for _, pattern in parts)
+    middle = len(parts) // 2
+    return "|".join(
+        f"(?=[{re.escape(half[0][0])}-{re.escape(half[-1][0])}])(?:{_halve(half)})"
+        for half in (parts[:middle], parts[middle:])
+    )
+
+
+def is_latin(word: str) -> bool:
+    """Whether a word begins with a Latin letter, and so ends only where the letters end."""
+    return re.match(f"[{_LATIN}]", word) is not None
+
+
+@functools.lru_cache(maxsize=1)
+def load() -> Lexicon:
+    """The shipped tables.
+
+    Raises:
+        ConfigError: a table is missing or wrong.
+    """
+    cues = _read_toml(TABLES / "guards.toml")
+    units = _inverse(cues["unit"])
+    signs = _inverse(cues["vital"])
+    words = _words(cues)
+    return Lexicon(
+        scan=re.compile(_pattern(words, signs, units)),
+        words=words,
+        signs=signs,
+        units=units,
+        opposites=tuple(
+            (re.compile(trie(one)), re.compile(trie(other)))
+            for one, other in cues["opposites"].values()
+        ),
+    )
+
+
+def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the guards' table {path} cannot be read: {error}") from None
+
+
+def _read_names(path: Path) -> dict[str, tuple[str, str]]:
+    """Drugs and laboratory tests: name in lower case → kind and canonical name."""
+    found = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            if row["kind"] not in {"drug", "lab"}:
+                raise ConfigError(f"{path}, row {number}: the kind is neither drug nor lab.")
+            found[row["name"].lower()] = (row["kind"], row["canonical"])
+    return found
+
+
+def _inverse(section: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    return {word.lower(): value for value, words in section.items() for word in words}
+
+
+def _words(cues: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
+    """Writing in lower case → kind and value; the first section that has a writing keeps it."""
+    found: dict[str, tuple[str, str]] = {}
+    for kind, (section, key, value) in _CUES.items():
+        for word in cues[section][key]:
+            found.setdefault(word.lower(), (kind, value))
+    for kind in ("frequency", "past", "subject", "side"):
+        for word, value in _inverse(cues[kind]).items():
+            found.setdefault(word, (kind, value))
+    for name, known in _read_names(TABLES / "names.csv").items():
+        found.setdefault(name, known)
+    return found
+
+
+def _pattern(words: Iterable[str], signs: Iterable[str], units: Iterable[str]) -> str:
+    """The whole pattern: what is most frequent first, each part behind a quick look."""
+    latin = [word for word in words if is_latin(word)]
+    other = [word for word in words if not is_latin(word)]
+    han = [word for word in other if word[0] not in _DIGITS_PLAIN]
+    # Words that begin like a number are looked for before numbers, one-letter words with them.
+    short = {word[0] for word in han if len(word) == 1} | set(_NUMERALS)
+    cues = [word for word in han if word[0] in short]
+    long = [word for word in han if word[0] not in short]
+    seconds = _firsts(long, 1)
+    unit = _units(units)
+    reading = rf"[ :：为]{{0,2}}{_NUMBER}(?:[/／]{_NUMBER})?(?:\s?{unit})?"
+    spoken = rf"[{_NUMERALS}]+个?半?[多余来]?个?{unit}[多余]?"
+    measure = (
+        rf"{_NUMBER}(?:[-~～/×xX*^至到—]{_NUMBER})*(?:\s?[多余来]?个?半?[多余来]?{unit}[多余]?)?"
+    )
+    times = trie(word for word in other if word[0] in _DIGITS_PLAIN)
+    sign = [word for word in signs if not is_latin(word)]
+    latin_signs = [word for word in signs if is_latin(word)]
+    parts = [
+        rf"[{_HARD}]|\.(?![{_DIGITS}])",
+        rf"(?=[{_DIGITS}])(?:{times}|{_DATE}|{measure})",
+        rf"(?=[{_firsts(cues)}{_NUMERALS}])(?:{trie(cues)}|{spoken}|[{_NUMERALS}])",
+        rf"(?=[{_firsts(sign)}]){trie(sign)}{reading}",
+        rf"(?=[{_firsts(long)}][{seconds}]){trie(long)}",
+        rf"(?=[{_LATIN}])(?<![{_LATIN}])(?i:{trie(latin_signs)}{reading}|{trie(latin)}(?![{_LATIN}]))",
+        r"\[[A-Z_]+\]",
+        f"[{_GRADES}]+[°度级型期]?",
+    ]
+    # One look at the first character spares most places all the others.
+    firsts = f"{_HARD}.{_DIGITS}{_firsts([*han, *sign])}{_NUMERALS}{_LATIN}\\[{_GRADES}"
+    return f"(?=[{firsts}])(?:{'|'.join(parts)})"
+
+
+def _firsts(words: Iterable[str], place: int = 0) -> str:
+    """The first characters of words, to stand in a character class."""
+    return "".join(re.escape(c) for c in sorted({word[place] for word in words}))
+
+
+def _units(units: Iterable[str]) -> str:
+    """A unit behind a number; one in Latin letters ends where the letters end."""
+    latin = {unit for unit in units if unit[-1].isascii() and unit[-1].isalpha()}
+    other = trie(unit for unit in units if unit not in latin)
+    return rf"(?:(?i:{trie(sorted(latin))})(?![{_LATIN}])|{other})"
