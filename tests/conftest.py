@@ -90,24 +90,37 @@ def easy_texts(rows: int, seed: int = 0) -> tuple[list[str], np.ndarray, np.ndar
     return texts, names[[of_text[0] for of_text in chosen]], matrix
 
 
-def write_encoder(folder: Path, kind: str = "bert", *, seed: int = 0) -> Path:
-    """A random encoder of two layers with a character tokenizer, as save_pretrained writes."""
+def write_encoder(
+    folder: Path, kind: str = "bert", *, seed: int = 0, pad: int = 0, heads: bool = False
+) -> Path:
+    """A random encoder of two layers with a character tokenizer, as save_pretrained writes.
+
+    ``pad`` is the padding token's number (RoBERTa's is 1); with ``heads`` it is a masked-LM.
+    """
     # Late: most rooms' tests need neither.
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, PreTrainedTokenizerFast
 
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    special = ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    special.insert(pad, "[PAD]")
     characters = sorted(set(NOISE + "".join(WORDS.values())))
     vocabulary = {token: number for number, token in enumerate([*special, *characters])}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    roles = dict(zip(("pad", "unk", "cls", "sep", "mask"), special, strict=True))
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, **{f"{role}_token": token for role, token in roles.items()}
-    ).save_pretrained(folder)
+    tokenizer.post_processor = processors.BertProcessing(
+        ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
+    )
+    roles = {f"{token[1:-1].lower()}_token": token for token in special}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles).save_pretrained(folder)
+    # ModernBERT's configuration checks the numbers of its special tokens, and ELECTRA's embeddings
+    # have a width of their own.
+    numbers = {"cls": "[CLS]", "sep": "[SEP]", "bos": "[CLS]", "eos": "[SEP]"}
+    own = {
+        "modernbert": {f"{k}_token_id": vocabulary[token] for k, token in numbers.items()},
+        "electra": {"embedding_size": 16},
+    }
     config = AutoConfig.for_model(
         kind,
         vocab_size=len(vocabulary),
@@ -116,11 +129,13 @@ def write_encoder(folder: Path, kind: str = "bert", *, seed: int = 0) -> Path:
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=66,
-        pad_token_id=0,
+        pad_token_id=pad,
+        **own.get(kind, {}),
     )
+    family = AutoModelForMaskedLM if heads else AutoModel
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        AutoModel.from_config(config).save_pretrained(folder)
+        family.from_config(config).save_pretrained(folder)
     return folder
 
 

@@ -88,6 +88,14 @@ class Network(nn.Module):
         """What suits this network where the project file says nothing."""
         return self.default_learning_rate
 
+    def by_depth(self) -> list[list[nn.Parameter]]:
+        """All parameters by their distance from the output, the head's first.
+
+        ``[train] layer_decay`` slows each group against the one before; a network that begins
+        with random weights has one group.
+        """
+        return [list(self.parameters())]
+
     def set_prior(self, targets: np.ndarray, *, exclusive: bool) -> None:
         """Let the network begin at each label's base rate instead of one half.
 

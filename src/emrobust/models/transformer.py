@@ -1,24 +1,33 @@
-"""Any Hugging Face encoder, from a folder or by its hub name, with one linear layer on top."""
+"""The embedded encoder, or any Hugging Face one by folder or name, and one linear layer on top."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 import torch
+from pydantic import Field
 from torch import nn
 from transformers import PreTrainedModel
 
+from emrobust.encoder import checkpoint, embedded
 from emrobust.errors import ModelError
-from emrobust.models import attention, checkpoint
+from emrobust.models import attention
 from emrobust.models.dropout import Dropout
 from emrobust.models.network import Network
 from emrobust.registry import register
 
 Pooling = Literal["cls", "mean", "cls+mean"]
 ENCODER = "encoder"
+# How BERT, RoBERTa, ELECTRA, ModernBERT and their like name the parameters of layer 7.
+_LAYER = re.compile(r"\blayers?\.(\d+)\.")
+# A share of unknown tokens is known well enough from so many texts.
+_SAMPLE = 2000
+_SAMPLE_LENGTH = 256
+_MOST_UNKNOWN = 1 / 3
 
 
 @register("model")
@@ -29,9 +38,11 @@ class Transformer(Network):
         tokenizer: of the checkpoint.
         encoder: of the checkpoint.
         outputs: number of labels.
-        checkpoint: a folder, or a hub name such as ``hfl/chinese-roberta-wwm-ext``.
+        checkpoint: ``emrobust/zh-small``, which lies in the package, a folder, or a hub name
+            such as ``hfl/chinese-roberta-wwm-ext``.
         pooling: the first token, the mean of all, or both side by side (best for small
             encoders that were not pretrained with a sentence task).
+        layers: the states of so many last layers are averaged before pooling.
         dropout: rate before the output layer; inside, the checkpoint's own rates hold.
     """
 
@@ -41,15 +52,19 @@ class Transformer(Network):
         encoder: PreTrainedModel,
         outputs: int,
         *,
-        checkpoint: str,
+        checkpoint: str = embedded.NAME,
         pooling: Pooling = "cls+mean",
+        layers: Annotated[int, Field(ge=1)] = 1,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.settings = {"checkpoint": checkpoint, "pooling": pooling, "dropout": dropout}
+        self.settings = {
+            "checkpoint": checkpoint, "pooling": pooling, "layers": layers, "dropout": dropout
+        }  # fmt: skip
         self.tokenizer = tokenizer
         self.encoder = encoder
         self.pooling = pooling
+        self.layers = _known_layers(encoder, layers)
         self.pad = int(tokenizer.pad_token_id)
         attention.adopt(encoder, self.masks)
         self.late = Dropout(dropout, self.masks)
@@ -61,22 +76,21 @@ class Transformer(Network):
 
     @classmethod
     def new(cls, texts: Sequence[str], outputs: int, settings: Mapping[str, Any]) -> Self:
-        """Read the checkpoint; ``texts`` teach it no vocabulary.
+        """Read the checkpoint; ``texts`` teach it no vocabulary, but it must know theirs.
 
         Raises:
-            ModelError: it cannot be found, reached, read, or is no encoder.
+            ModelError: it cannot be found, reached or read, is no encoder, or does not know a
+                third of the texts' tokens.
         """
-        del texts
-        folder = checkpoint.locate(settings["checkpoint"])
-        config = checkpoint.read_config(folder)
-        tokenizer = checkpoint.read_tokenizer(folder)
-        if len(tokenizer) > config.vocab_size:
+        tokenizer, encoder = checkpoint.read(checkpoint.locate(settings["checkpoint"]))
+        missed = unknown_share(tokenizer, texts)
+        if missed >= _MOST_UNKNOWN:
             raise ModelError(
-                f"the tokenizer in {folder} has {len(tokenizer)} tokens and the encoder only"
-                f" {config.vocab_size}",
-                "They are of different checkpoints; copy the whole folder again.",
+                f"the vocabulary of {settings['checkpoint']} misses {missed:.0%} of the training"
+                " texts' tokens",
+                "Choose a checkpoint of the texts' language, such as emrobust/zh-small for Chinese,"
+                " and look whether the texts were read in the right encoding.",
             )
-        encoder = checkpoint.without_pooler(checkpoint.read_encoder(folder, config))
         return cls(tokenizer, encoder, outputs, **settings)
 
     @classmethod
@@ -90,6 +104,18 @@ class Transformer(Network):
     def learning_rate(self) -> float:
         """5e-5 for encoders of the usual size, 1e-4 for small ones."""
         return 5e-5 if self.encoder.config.hidden_size >= 512 else 1e-4
+
+    def by_depth(self) -> list[list[nn.Parameter]]:
+        """Head, then the encoder's layers from the last to the first, then the embeddings."""
+        count = int(self.encoder.config.num_hidden_layers)
+        found: list[list[nn.Parameter]] = [[] for _ in range(count + 2)]
+        for name, parameter in self.named_parameters():
+            layer = _LAYER.search(name)
+            if layer:
+                found[count - int(layer[1])].append(parameter)
+            else:
+                found[-1 if "embeddings" in name else 0].append(parameter)
+        return found
 
     def save_vocabulary(self, folder: Path) -> None:
         """Write the encoder's configuration and tokenizer."""
@@ -116,14 +142,23 @@ class Transformer(Network):
         return cast("torch.Tensor", self.encoder.get_input_embeddings()(ids))
 
     def classify(self, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Positions are given explicitly: RoBERTa's begin after its padding number."""
+        """Logits [rows, outputs] of the pooled states."""
+        logits: torch.Tensor = self.head(self.late(self.features(embeddings, mask)))
+        return logits
+
+    def features(self, embeddings: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Pooled states [rows, width of the head's input].
+
+        Positions are given explicitly: RoBERTa's begin after its padding number.
+        """
         given: dict[str, Any] = {"inputs_embeds": embeddings, "attention_mask": mask.long()}
         if self.takes_positions:
             places = torch.arange(mask.shape[1], device=mask.device) + self.first_position
             given["position_ids"] = places[None, :]
-        states = self.encoder(**given).last_hidden_state
-        logits: torch.Tensor = self.head(self.late(self._pool(states, mask)))
-        return logits
+        answer = self.encoder(**given, output_hidden_states=self.layers > 1)
+        if self.layers == 1:
+            return self._pool(answer.last_hidden_state, mask)
+        return self._pool(torch.stack(answer.hidden_states[-self.layers :]).mean(0), mask)
 
     def _pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         if self.pooling == "cls":
@@ -131,6 +166,25 @@ class Transformer(Network):
         kept = mask[:, :, None].to(states.dtype)
         mean = (states * kept).sum(1) / kept.sum(1)
         return mean if self.pooling == "mean" else torch.cat([states[:, 0], mean], -1)
+
+
+def unknown_share(tokenizer: Any, texts: Sequence[str]) -> float:
+    """Share of the texts' tokens that the tokenizer does not know, by a sample of the texts."""
+    if tokenizer.unk_token_id is None or not len(texts):
+        return 0.0
+    sample = list(texts[:: -(-len(texts) // _SAMPLE)])
+    rows = tokenizer(sample, add_special_tokens=False, truncation=True, max_length=_SAMPLE_LENGTH)[
+        "input_ids"
+    ]
+    unknown: int = sum(row.count(tokenizer.unk_token_id) for row in rows)
+    return unknown / max(sum(map(len, rows)), 1)
+
+
+def _known_layers(encoder: PreTrainedModel, layers: int) -> int:
+    has = int(encoder.config.num_hidden_layers)
+    if layers > has:
+        raise ModelError(f"`layers` is {layers} and the encoder has {has}", "Choose fewer.")
+    return layers
 
 
 def _first_position(encoder: PreTrainedModel) -> int:

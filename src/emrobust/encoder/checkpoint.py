@@ -1,32 +1,48 @@
-"""Find a Hugging Face encoder in a folder or on the hub, and say early why it cannot be used.
+"""Find an encoder in the package, a folder or on the hub, and say early why it cannot be used.
 
-Only safetensors are read: a pickle can run code when it is opened.
+Only safetensors are read: a pickle can run code when it is opened. For the same reason code that
+lies beside the weights is never run; the architecture has to be one of transformers' own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from transformers.utils import logging
 
+from emrobust.encoder import embedded
 from emrobust.errors import ModelError
 
 _PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _SECONDS = 5.0
+# Encoders round their tables up and leave a few rows free; a tokenizer that leaves more of them
+# unused belongs to another encoder.
+_UNUSED = 0.1
+# Nothing is asked of the network, and no code of a checkpoint's own is run.
+_SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 ENDPOINT = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
 
 
 def locate(checkpoint: str) -> Path:
-    """The folder of a checkpoint: as given, in the hub's cache, or downloaded now.
+    """The folder of a checkpoint: in the package, as given, in the hub's cache, or downloaded.
+
+    Args:
+        checkpoint: ``emrobust/zh-small``, a folder, or a hub name such as ``hfl/rbt3``.
 
     Raises:
         ModelError: there is no such folder, or the hub cannot be reached or has no such name.
     """
+    if checkpoint.startswith(embedded.PUBLISHER):
+        return embedded.folder(checkpoint)
     folder = Path(checkpoint).expanduser()
     if folder.is_dir():
         return folder
@@ -35,10 +51,12 @@ def locate(checkpoint: str) -> Path:
             f"the checkpoint folder {checkpoint} does not exist",
             "Give the folder that holds config.json, or a hub name such as bert-base-chinese.",
         )
-    try:
-        return Path(snapshot_download(checkpoint, allow_patterns=_PATTERNS, local_files_only=True))
-    except LocalEntryNotFoundError:
-        return _download(checkpoint)
+    with contextlib.suppress(LocalEntryNotFoundError):
+        cached = snapshot_download(checkpoint, allow_patterns=_PATTERNS, local_files_only=True)
+        # Another program may have left the configuration there alone.
+        if any(Path(cached).glob("*.safetensors")):
+            return Path(cached)
+    return _download(checkpoint)
 
 
 def _download(name: str) -> Path:
@@ -61,15 +79,35 @@ def _download(name: str) -> Path:
             f"{name} is not on this machine and the hub does not answer ({type(error).__name__})",
             how,
         ) from None
-    raise _pickle_only(name)
-
-
-def _pickle_only(where: str) -> ModelError:
-    return ModelError(
-        f"{where} has its weights as pickle only, which could run code when opened",
-        "Convert them where you trust their source: load with transformers there and call"
-        " save_pretrained, which writes model.safetensors.",
+    raise _pickle_only(
+        name,
+        f"If you trust its source: `hf download {name} --local-dir DOWNLOADED`, then"
+        " `emrobust convert DOWNLOADED --out FOLDER`, and give FOLDER as `checkpoint`.",
     )
+
+
+def _pickle_only(where: str, how: str) -> ModelError:
+    return ModelError(
+        f"{where} has its weights as pickle only, which could run code when opened", how
+    )
+
+
+def read(folder: Path) -> tuple[Any, PreTrainedModel]:
+    """Tokenizer and encoder of a checkpoint, the encoder in float32 and without its pooler.
+
+    Raises:
+        ModelError: a file is missing, damaged, a pickle, of no text encoder, or tokenizer and
+            encoder do not belong together.
+    """
+    config = read_config(folder)
+    tokenizer = read_tokenizer(folder)
+    tokens, rows = len(tokenizer), int(config.vocab_size)
+    if not rows * (1 - _UNUSED) <= tokens <= rows:
+        raise ModelError(
+            f"the tokenizer in {folder} has {tokens} tokens and the encoder {rows}",
+            "They are of different checkpoints; copy the whole folder again.",
+        )
+    return tokenizer, without_pooler(read_encoder(folder, config))
 
 
 def read_config(folder: Path) -> PretrainedConfig:
@@ -83,7 +121,7 @@ def read_config(folder: Path) -> PretrainedConfig:
             f"{folder} has no config.json", "Give the folder that save_pretrained wrote."
         )
     try:
-        config: PretrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config: PretrainedConfig = AutoConfig.from_pretrained(folder, **_SAFE)
     except (ValueError, OSError, KeyError):
         raise ModelError(
             f"{folder / 'config.json'} is not a configuration that transformers knows",
@@ -110,7 +148,7 @@ def read_tokenizer(folder: Path) -> Any:
             f"{folder} has no tokenizer", f"One of {', '.join(names)} must lie beside config.json."
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **_SAFE)
     except (ValueError, OSError, KeyError):
         raise ModelError(
             f"the tokenizer in {folder} cannot be read",
@@ -122,24 +160,30 @@ def read_tokenizer(folder: Path) -> Any:
 
 
 def read_encoder(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
-    """The encoder with its weights in float32.
+    """The encoder with its weights in float32, whatever they are stored in.
 
     Raises:
         ModelError: the weights are missing, a pickle, damaged or of another architecture.
     """
     if not any(folder.glob("*.safetensors")):
         if any(folder.glob("*.bin")) or any(folder.glob("*.pt")):
-            raise _pickle_only(str(folder))
+            raise _pickle_only(
+                str(folder),
+                f"If you trust its source: `emrobust convert {folder} --out FOLDER`, and give"
+                " FOLDER as `checkpoint`.",
+            )
         raise ModelError(f"{folder} has no model.safetensors", "Copy the whole folder again.")
     try:
-        encoder, report = AutoModel.from_pretrained(
-            folder,
-            config=config,
-            use_safetensors=True,
-            local_files_only=True,
-            dtype="float32",
-            output_loading_info=True,
-        )
+        # A pooler that the file lacks is filled at random, and dropped again.
+        with _quiet(), torch.random.fork_rng(devices=[]):
+            encoder, report = AutoModel.from_pretrained(
+                folder,
+                config=config,
+                use_safetensors=True,
+                dtype="float32",
+                output_loading_info=True,
+                **_SAFE,
+            )
     except Exception as error:
         # Whatever the reader raises on a damaged file, the message may not hold its content.
         raise ModelError(
@@ -156,6 +200,20 @@ def read_encoder(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     return found
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' bar and its table of the heads that are left out on purpose."""
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers' own
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # likewise
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # likewise
+
+
 def without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
     """Drop the next-sentence layer where there is one: it was trained for another task."""
     if getattr(encoder, "pooler", None) is not None:
@@ -166,5 +224,6 @@ def without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
 def empty_encoder(folder: Path) -> PreTrainedModel:
     """The architecture of a saved folder with arbitrary weights."""
     config = read_config(folder)
-    encoder: PreTrainedModel = AutoModel.from_config(config, dtype="float32")  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=[]):
+        encoder: PreTrainedModel = AutoModel.from_config(config, dtype="float32")  # type: ignore[no-untyped-call]
     return encoder
