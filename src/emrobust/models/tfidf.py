@@ -144,14 +144,8 @@ class Tfidf(TextClassifier):
 
     def _solve(self, features: sp.csr_matrix, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights [features, classes] and biases [classes], float32."""
-        varied = np.flatnonzero(targets.any(0) & ~targets.all(0))
-        rate = (targets.sum(0) + 0.5) / (len(targets) + 1)
-        bias = np.log(rate / (1 - rate)).astype(np.float32)
-        weights = np.zeros((features.shape[1], targets.shape[1]), dtype=np.float32)
-        if len(varied):
-            solve = self._solve_logistic if self.classifier == "logistic" else self._solve_svm
-            weights[:, varied], bias[varied] = solve(features, targets[:, varied])
-        return weights, bias
+        solve = self._solve_logistic if self.classifier == "logistic" else self._solve_svm
+        return logistic.fit_varied(features, targets, solve)
 
     def _solve_logistic(
         self, features: sp.csr_matrix, targets: np.ndarray

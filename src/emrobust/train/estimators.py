@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from emrobust import registry, runs
 from emrobust.config import Project
 from emrobust.errors import RunError
 from emrobust.models.estimator import FILE, FORMAT, TextClassifier
 from emrobust.models.network import Network
-from emrobust.models.tfidf import Tfidf
 from emrobust.train.classifier import NeuralClassifier
 
-_KINDS: dict[str, type[TextClassifier]] = {"tfidf": Tfidf, "neural": NeuralClassifier}
+# What a network's folder says; every other estimator's says its registered name.
+_NEURAL = NeuralClassifier.kind
 
 
-def build(project: Project, names: Sequence[str]) -> Tfidf | NeuralClassifier:
+def build(project: Project, names: Sequence[str]) -> TextClassifier:
     """The unfitted estimator of a project.
 
     Args:
@@ -40,7 +40,8 @@ def build(project: Project, names: Sequence[str]) -> Tfidf | NeuralClassifier:
     if issubclass(component, Network):
         settings = project.train.model_dump()
         return NeuralClassifier(name, network_settings=checked, **common, **settings)
-    return Tfidf(**common, thresholds=project.train.thresholds, **checked)
+    make = cast("Callable[..., TextClassifier]", component)
+    return make(**common, thresholds=project.train.thresholds, **checked)
 
 
 def load(folder: Path) -> TextClassifier:
@@ -50,9 +51,12 @@ def load(folder: Path) -> TextClassifier:
         RunError: no model lies there, it is damaged, or a newer version wrote it.
     """
     facts = runs.read_json(folder / FILE)
-    if facts.get("format") != FORMAT or facts.get("kind") not in _KINDS:
+    kind = facts.get("kind")
+    known = kind == _NEURAL or kind in registry.names("model")
+    if facts.get("format") != FORMAT or not known:
         raise RunError(
             f"{folder / FILE} is of format {facts.get('format')}, this version reads {FORMAT}",
             "Update emrobust, or train the model again.",
         )
-    return _KINDS[facts["kind"]].load(folder)
+    component = NeuralClassifier if kind == _NEURAL else registry.get("model", kind)
+    return cast("type[TextClassifier]", component).load(folder)
