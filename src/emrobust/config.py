@@ -162,6 +162,9 @@ class Train(Section):
     learning_rate: float | None = Field(
         None, gt=0.0, le=1.0, description="absent: the model's own default"
     )
+    layer_decay: float = Field(
+        1.0, gt=0.0, le=1.0, description="rate of an encoder's layer against the one above it"
+    )
     weight_decay: float = Field(0.01, ge=0.0)
     warmup: float = Field(0.1, ge=0.0, lt=1.0, description="share of steps")
     clip_norm: float = Field(1.0, gt=0.0, description="L2 norm of all gradients")

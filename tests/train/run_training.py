@@ -17,6 +17,7 @@ model = NeuralClassifier(
     network_settings=given["settings"],
     epochs=given["epochs"],
     learning_rate=1e-3,
+    layer_decay=0.8,
     batch_size=8,
     precision="auto",
     checkpoint_seconds=0.02,

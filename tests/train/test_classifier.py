@@ -176,6 +176,26 @@ def test_schedule_rises_then_falls_to_nothing():
     assert np.allclose(np.diff(rates[10:]), -1 / 90)
 
 
+def test_deep_layers_learn_at_a_share_of_the_rate(easy, bert, monkeypatch):
+    texts, names, _ = easy(32)
+    made = []
+    build_optimizer = loop._optimizer
+    monkeypatch.setattr(loop, "_optimizer", lambda *a: made.append(build_optimizer(*a)) or made[-1])
+    values = {"epochs": 1, "learning_rate": 1e-3, "warmup": 0.0, "batch_size": 32, "patience": 9}
+    model = make("transformer", bert, layer_decay=0.5, **values).fit(texts, names)
+    rates = {
+        id(parameter): group["lr"]
+        for group in made[0].param_groups
+        for parameter in group["params"]
+    }
+    at = {name: rates.pop(id(p)) for name, p in model.network_.named_parameters()}
+    assert not rates  # each parameter is in one group
+    assert at["head.weight"] == at["head.bias"] == 1e-3
+    assert at["encoder.encoder.layer.1.output.dense.bias"] == 1e-3 / 2
+    assert at["encoder.encoder.layer.0.output.dense.weight"] == 1e-3 / 4
+    assert at["encoder.embeddings.word_embeddings.weight"] == 1e-3 / 8
+
+
 def test_losses_equal_their_formulas():
     logits = torch.tensor([[0.3, -1.2, 2.0]])
     target = torch.tensor([[0.0, 1.0, 0.0]])

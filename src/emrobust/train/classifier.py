@@ -37,6 +37,7 @@ class NeuralClassifier(TextClassifier):
         classes: the label set and the order of its columns; absent: what the targets hold.
         epochs: and all that follow: see `emrobust.config.Train`, where the defaults are.
         learning_rate: absent: the network's own.
+        layer_decay: see `config.Train`.
         weight_decay: see `config.Train`.
         warmup: see `config.Train`.
         clip_norm: see `config.Train`.
@@ -63,6 +64,7 @@ class NeuralClassifier(TextClassifier):
         *,
         epochs: int = _DEFAULT.epochs,
         learning_rate: float | None = _DEFAULT.learning_rate,
+        layer_decay: float = _DEFAULT.layer_decay,
         weight_decay: float = _DEFAULT.weight_decay,
         warmup: float = _DEFAULT.warmup,
         clip_norm: float = _DEFAULT.clip_norm,
@@ -82,6 +84,7 @@ class NeuralClassifier(TextClassifier):
         self.classes = classes
         self.epochs = epochs
         self.learning_rate = learning_rate
+        self.layer_decay = layer_decay
         self.weight_decay = weight_decay
         self.warmup = warmup
         self.clip_norm = clip_norm

@@ -129,7 +129,7 @@ def train(
     rate = settings.learning_rate or network.learning_rate
     run = _Run(
         network, data, settings, loss, seed, validate, step, folder, fingerprint or {},
-        optimizer=_optimizer(network, rate, settings.weight_decay),
+        optimizer=_optimizer(network, rate, settings),
         rate=rate,
         steps=sum(len(_plan(data, settings, seed, epoch)) for epoch in range(settings.epochs)),
         bf16=uses_bf16(settings.precision, _device(network)),
@@ -183,7 +183,9 @@ def _take_step(run: _Run, batch: Batch) -> None:
     loss = run.step(network, batch, _evaluator(run, batch))
     norm = nn.utils.clip_grad_norm_(network.parameters(), run.settings.clip_norm)
     for group in run.optimizer.param_groups:
-        group["lr"] = run.rate * schedule(state.step, run.steps, run.settings.warmup)
+        group["lr"] = (
+            group["share"] * run.rate * schedule(state.step, run.steps, run.settings.warmup)
+        )
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
     state.step += 1
@@ -296,14 +298,16 @@ def _resume(run: _Run) -> None:
     checkpoints.restore_moments(dict(run.network.named_parameters()), run.optimizer, snapshot)
 
 
-def _optimizer(network: Network, rate: float, decay: float) -> torch.optim.AdamW:
-    """AdamW; biases and norms (vectors) do not decay."""
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=rate, fused=True)
+def _optimizer(network: Network, rate: float, settings: Train) -> torch.optim.AdamW:
+    """AdamW; biases and norms (vectors) do not decay, deep layers learn at a share of the rate."""
+    groups: list[dict[str, Any]] = []
+    for depth, parameters in enumerate(network.by_depth()):
+        share = settings.layer_decay**depth
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        for vectors, decay in ((False, settings.weight_decay), (True, 0.0)):
+            chosen = [p for p in trained if (p.ndim <= 1) == vectors]
+            groups.append({"params": chosen, "weight_decay": decay, "share": share})
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, fused=True)
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:
