@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -143,16 +144,28 @@ class Split(Section):
         return self
 
 
-class Model(Section):
-    """A registered model by name; its other keys are the model's own settings."""
+class Component(Section):
+    """A registered component by name; its other keys are its own settings."""
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
-    name: str = "tfidf"
+    name: str
 
     def settings(self) -> dict[str, Any]:
-        """The model's own settings, without its name."""
+        """The component's own settings, without its name."""
         return dict(self.model_extra or {})
+
+
+class Model(Component):
+    """The model; `emrobust list models`."""
+
+    name: str = "tfidf"
+
+
+# Its bare name will do where a component keeps its defaults: ``loss = "focal"``.
+Named = Annotated[
+    Component, BeforeValidator(lambda given: {"name": given} if isinstance(given, str) else given)
+]
 
 
 class Train(Section):
@@ -172,7 +185,9 @@ class Train(Section):
     batch_tokens: int = Field(4096, ge=16, description="most tokens in a batch, padding included")
     max_length: int = Field(128, ge=8, description="tokens kept of a text")
     patience: int = Field(5, ge=1, description="epochs without a better validation macro-F1")
-    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
+    loss: Named | None = Field(None, description="absent: cross-entropy, binary for multi-label")
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="of the targets of any loss")
+    adversary: Named | None = Field(None, description="absent: plain training")
     thresholds: Literal["global", "label"] = "label"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_seconds: float = Field(60.0, gt=0.0)

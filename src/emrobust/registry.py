@@ -18,7 +18,12 @@ from pydantic import ConfigDict, ValidationError, create_model
 from emrobust.errors import ConfigError, did_you_mean
 
 # kind → the room whose files are its components
-ROOMS = {"model": "emrobust.models", "perturbation": "emrobust.perturb"}
+ROOMS = {
+    "model": "emrobust.models",
+    "perturbation": "emrobust.perturb",
+    "adversary": "emrobust.train.adversaries",
+    "loss": "emrobust.train.losses",
+}
 
 _components: dict[tuple[str, str], type] = {}
 T = TypeVar("T", bound=type)
@@ -40,13 +45,18 @@ def kind(word: str) -> str:
     Raises:
         ConfigError: no such kind; suggests the nearest.
     """
-    singular = word.removesuffix("s")
-    if singular not in ROOMS:
+    plurals = {_plural(kind): kind for kind in ROOMS}
+    if word not in ROOMS and word not in plurals:
         raise ConfigError(
-            f"there is no kind of component called {word!r}.",
-            did_you_mean(word, [f"{kind}s" for kind in ROOMS]),
+            f"there is no kind of component called {word!r}.", did_you_mean(word, plurals)
         )
-    return singular
+    return plurals.get(word, word)
+
+
+def _plural(kind: str) -> str:
+    if kind.endswith("y"):
+        return f"{kind[:-1]}ies"
+    return f"{kind}es" if kind.endswith("s") else f"{kind}s"
 
 
 def names(kind: str) -> dict[str, str]:

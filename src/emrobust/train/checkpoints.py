@@ -2,8 +2,9 @@
 
 A checkpoint is one folder, written beside its place, flushed, checksummed and renamed:
 ``weights.safetensors``, ``best.safetensors`` (the weights of the best epoch so far),
-``moments.safetensors`` (AdamW's), ``extra.safetensors`` and ``state.json``. The last two are kept: if the newest does
-not match its checksums, the one before is taken.
+``moments.safetensors`` (AdamW's), ``extra.safetensors`` (what a step keeps) and ``state.json``.
+The last two checkpoints are kept: if the newest does not match its checksums, the one before is
+taken.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ class State:
         batch: how many of its batches are done.
         step: optimizer steps done in all.
         loss: sum of the epoch's losses so far.
+        skipped: steps without a number, up to the epoch's begin.
+        all_skipped: the same up to now.
+        notes: sum and count of what the epoch's steps noted.
         best: best validation score so far; absent before the first.
         stale: epochs since then.
         seconds: time spent in all, over restarts.
@@ -45,6 +49,9 @@ class State:
     batch: int = 0
     step: int = 0
     loss: float = 0.0
+    skipped: int = 0
+    all_skipped: int = 0
+    notes: dict[str, list[float]] = field(default_factory=dict)
     best: float | None = None
     stale: int = 0
     seconds: float = 0.0
@@ -132,10 +139,11 @@ def restore_moments(
     named: Mapping[str, torch.Tensor], optimizer: torch.optim.AdamW, snapshot: Snapshot
 ) -> None:
     """Put AdamW's moments back, on each parameter's device."""
+    done = float(snapshot.state.step - snapshot.state.all_skipped)
     for name, parameter in named.items():
         if f"{name}/exp_avg" in snapshot.moments:
             optimizer.state[parameter] = {
-                "step": torch.tensor(float(snapshot.state.step), device=parameter.device),
+                "step": torch.tensor(done, device=parameter.device),
                 "exp_avg": snapshot.moments[f"{name}/exp_avg"].to(parameter.device),
                 "exp_avg_sq": snapshot.moments[f"{name}/exp_avg_sq"].to(parameter.device),
             }

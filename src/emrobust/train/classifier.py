@@ -17,8 +17,9 @@ from emrobust.models import network as networks
 from emrobust.models.estimator import Task, TextClassifier, as_texts
 from emrobust.models.network import Network
 from emrobust.models.thresholds import macro_f1, tune
-from emrobust.train import batches, loop, losses
+from emrobust.train import adversaries, batches, loop, losses
 from emrobust.train.batches import Tokens
+from emrobust.train.steps import Step, clean_step
 
 _DEFAULT = config.Train()
 # Prediction keeps no gradients, so its batches may be wider than those of training.
@@ -45,7 +46,10 @@ class NeuralClassifier(TextClassifier):
         batch_tokens: see `config.Train`.
         max_length: see `config.Train`.
         patience: see `config.Train`.
+        loss: registered name, or a mapping with ``name`` and the loss's settings; absent: binary
+            cross-entropy for multi-label, cross-entropy for single-label.
         label_smoothing: see `config.Train`.
+        adversary: registered name, or a mapping with ``name`` and its settings; absent: none.
         thresholds: see `config.Train`.
         precision: of training; predictions are computed in fp32 everywhere, so that
             thresholds tuned on one machine hold on another.
@@ -72,7 +76,9 @@ class NeuralClassifier(TextClassifier):
         batch_tokens: int = _DEFAULT.batch_tokens,
         max_length: int = _DEFAULT.max_length,
         patience: int = _DEFAULT.patience,
+        loss: str | Mapping[str, Any] | None = None,
         label_smoothing: float = _DEFAULT.label_smoothing,
+        adversary: str | Mapping[str, Any] | None = None,
         thresholds: Literal["global", "label"] = _DEFAULT.thresholds,
         precision: Literal["auto", "fp32", "bf16"] = _DEFAULT.precision,
         checkpoint_seconds: float = _DEFAULT.checkpoint_seconds,
@@ -92,7 +98,9 @@ class NeuralClassifier(TextClassifier):
         self.batch_tokens = batch_tokens
         self.max_length = max_length
         self.patience = patience
+        self.loss = loss
         self.label_smoothing = label_smoothing
+        self.adversary = adversary
         self.thresholds = thresholds
         self.precision = precision
         self.checkpoint_seconds = checkpoint_seconds
@@ -108,16 +116,18 @@ class NeuralClassifier(TextClassifier):
         settings = self._train_settings()
         texts = as_texts(X)
         targets = self._learn_targets(texts, y)
-        exclusive = self.task_ == "single"
+        loss, step = self._new_loss(settings, targets), _new_step(settings)
         self.network_ = self._new_network(texts, targets.shape[1])
-        self.network_.set_prior(targets, exclusive=exclusive)
+        if loss.begins_at_base_rate:
+            self.network_.set_prior(targets, exclusive=loss.exclusive)
         data = loop.Data(self._tokens(texts), targets)
         held, validate = (None, None) if validation is None else self._validator(validation)
         self.history_ = loop.train(
             self.network_.to(_device()),
             data,
             settings,
-            loss=losses.make(self.task_, self.label_smoothing),
+            loss=loss.to(_device()),
+            step=step,
             seed=self.seed,
             validate=validate,
             folder=checkpoints,
@@ -140,6 +150,10 @@ class NeuralClassifier(TextClassifier):
         except ValidationError as error:
             problems = [f"`{e['loc'][0]}`: {e['msg']}" for e in error.errors(include_input=False)]
             raise ConfigError(f"the settings are wrong: {'; '.join(problems)}") from None
+
+    def _new_loss(self, settings: config.Train, targets: np.ndarray) -> losses.Loss:
+        given = settings.loss.model_dump() if settings.loss else None
+        return losses.make(self.task_, settings.label_smoothing, given, targets)
 
     def _new_network(self, texts: Sequence[str], outputs: int) -> Network:
         """Fresh weights from the seed, without touching PyTorch's global generator."""
@@ -211,6 +225,13 @@ class NeuralClassifier(TextClassifier):
     def _load_parts(self, folder: Path) -> None:
         self.network_ = networks.load(folder / "network").to(_device())
         self.history_ = runs.read_json(folder / HISTORY)
+
+
+def _new_step(settings: config.Train) -> Step:
+    """The adversary, with nothing kept from another training; absent: a clean step."""
+    if settings.adversary is None:
+        return clean_step
+    return adversaries.make(settings.adversary.model_dump())
 
 
 def _device() -> torch.device:

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 from emrobust import registry, runs
 from emrobust.config import Project
-from emrobust.errors import RunError
+from emrobust.errors import ConfigError, RunError
 from emrobust.models.estimator import FILE, FORMAT, TextClassifier
 from emrobust.models.network import Network
+from emrobust.train import adversaries, losses
 from emrobust.train.classifier import NeuralClassifier
 
 # What a network's folder says; every other estimator's says its registered name.
@@ -25,10 +26,11 @@ def build(project: Project, names: Sequence[str]) -> TextClassifier:
         names: the label set; probabilities have its columns in this order.
 
     Raises:
-        ConfigError: no such model, or wrong settings of it.
+        ConfigError: no such model, loss or adversary, or wrong settings of it.
     """
     name, values = project.model.name, project.model.settings()
     component = registry.get("model", name)
+    _check_training(project, neural=issubclass(component, Network))
     if name == "tfidf" and project.language == "en":
         values = {"analyzer": "word", "longest": 2, **values}
     checked = registry.settings("model", name, values)
@@ -42,6 +44,24 @@ def build(project: Project, names: Sequence[str]) -> TextClassifier:
         return NeuralClassifier(name, network_settings=checked, **common, **settings)
     make = cast("Callable[..., TextClassifier]", component)
     return make(**common, thresholds=project.train.thresholds, **checked)
+
+
+def _check_training(project: Project, *, neural: bool) -> None:
+    """Find a wrong loss or adversary before anything long begins."""
+    train, name = project.train, project.model.name
+    if train.adversary is not None and not neural:
+        raise ConfigError(
+            f"`train.adversary` perturbs word embeddings, and the model `{name}` trains none",
+            "Leave it out, or set `model.name` to `textcnn`, `bilstm` or `transformer`.",
+        )
+    if train.loss is not None and not neural:
+        raise ConfigError(
+            f"`train.loss` is for neural models; the model `{name}` has its own loss",
+            "Leave it out, or set `model.name` to `textcnn`, `bilstm` or `transformer`.",
+        )
+    if train.adversary is not None:
+        adversaries.check(train.adversary.model_dump())
+    losses.check(project.labels.task, train.loss.model_dump() if train.loss else None)
 
 
 def load(folder: Path) -> TextClassifier:

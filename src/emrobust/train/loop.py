@@ -7,23 +7,25 @@ was killed at any moment goes on from its last checkpoint and ends with the same
 (with the same number of threads and the same PyTorch).
 
 Validation is a function argument: this file knows no metric. What a step does with a batch is
-one too: the default is one clean pass; an adversary passes perturbed embeddings instead.
+one too (`steps`): the default is one clean pass; an adversary passes perturbed embeddings instead.
+
+A step whose loss or gradient is not a number changes nothing and is counted; ten in a row stop
+the training.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from emrobust import progress, rng
+from emrobust import progress
 from emrobust.config import Train
 from emrobust.errors import EmrobustError, ModelError
 from emrobust.models.network import Network
@@ -31,11 +33,14 @@ from emrobust.train import batches, checkpoints
 from emrobust.train.batches import Batch, Tokens
 from emrobust.train.checkpoints import Snapshot, State, Tensors
 from emrobust.train.losses import Loss
+from emrobust.train.steps import Evaluate, Notes, Remembering, Starting, Step, clean_step
 
 # How often the loss is looked at: on a GPU each look waits for the device.
 _LOOK_EVERY = 50
 # Writing checkpoints may take at most one part in this many of the time.
 _WRITING_SHARE = 20
+# So many steps in a row without a number, and it will not come back.
+_PATIENCE = 10
 
 
 class Data(NamedTuple):
@@ -45,27 +50,7 @@ class Data(NamedTuple):
     targets: np.ndarray
 
 
-class Evaluate(Protocol):
-    """The loss of the step's batch, in the loop's precision.
-
-    Called again it draws the same dropout masks, unless ``draw`` is another number.
-    """
-
-    def __call__(self, embeddings: torch.Tensor | None = None, draw: int = 0) -> torch.Tensor:
-        """The loss, a scalar."""
-
-
-# What one step does: let gradients accumulate in the network, give back the loss.
-Step = Callable[[Network, Batch, Evaluate], torch.Tensor]
 Validate = Callable[[Network], float]
-
-
-def clean_step(network: Network, batch: Batch, evaluate: Evaluate) -> torch.Tensor:
-    """One forward and one backward pass."""
-    del network, batch
-    loss = evaluate()
-    loss.backward()  # type: ignore[no-untyped-call]  # PyTorch's own
-    return loss.detach()
 
 
 @dataclass
@@ -86,6 +71,10 @@ class _Run:
     steps: int
     bf16: bool
     total: torch.Tensor
+    skipped: torch.Tensor
+    in_a_row: torch.Tensor
+    longest: torch.Tensor
+    notes: Notes = field(default_factory=Notes)
     state: State = field(default_factory=State)
     best: Tensors = field(default_factory=dict)
     saved_at: float = field(default_factory=time.monotonic)
@@ -120,9 +109,11 @@ def train(
         fingerprint: what must be the same for that: settings and checksums of data.
 
     Returns:
-        one row an epoch: epoch, step, loss, macro_f1, learning_rate, tokens_per_second, seconds.
+        one row an epoch: epoch, step, loss, macro_f1, learning_rate, tokens_per_second, seconds,
+        skipped_steps, and the means of what the steps noted.
 
     Raises:
+        ConfigError: the step has no use in so short a training.
         RunError: the checkpoints are of another training.
         EmrobustError: the loss is no longer a number; the last checkpoint is kept.
     """
@@ -134,7 +125,12 @@ def train(
         steps=sum(len(_plan(data, settings, seed, epoch)) for epoch in range(settings.epochs)),
         bf16=uses_bf16(settings.precision, _device(network)),
         total=torch.zeros((), dtype=torch.float64, device=_device(network)),
+        skipped=torch.zeros((), device=_device(network)),
+        in_a_row=torch.zeros((), device=_device(network)),
+        longest=torch.zeros((), device=_device(network)),
     )  # fmt: skip
+    if isinstance(step, Starting):
+        step.check(run.steps)
     _resume(run)
     tokens = len(data.tokens.flat) * (settings.epochs - run.state.epoch)
     with progress.track("training", tokens, "tokens") as advance:
@@ -180,37 +176,34 @@ def _rest_of_epoch(run: _Run) -> Iterator[Batch]:
 def _take_step(run: _Run, batch: Batch) -> None:
     """Gradients, clipping, one step of AdamW."""
     network, state = run.network, run.state
-    loss = run.step(network, batch, _evaluator(run, batch))
+    loss = run.step(network, batch, _evaluate(run, batch))
     norm = nn.utils.clip_grad_norm_(network.parameters(), run.settings.clip_norm)
     for group in run.optimizer.param_groups:
         group["lr"] = (
             group["share"] * run.rate * schedule(state.step, run.steps, run.settings.warmup)
         )
+    good = torch.isfinite(loss) & torch.isfinite(norm)
+    _count(run, good)
+    # As a gradient scaler does it: AdamW skips the step on the device, without waiting for it.
+    run.optimizer.found_inf = (~good).float()  # type: ignore[attr-defined]  # read by the fused step
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
     state.step += 1
-    # A gradient that is not a number shows in the loss one step later: count it at once.
-    run.total += loss.double() + norm.double() * 0
-    if state.step % _LOOK_EVERY == 0:
+    run.total += torch.where(good, loss.double(), 0.0)
+    if state.step % _LOOK_EVERY == 0 or batch.ids.device.type == "cpu":
         _look(run)
 
 
-def _evaluator(run: _Run, batch: Batch) -> Evaluate:
-    device = batch.ids.device
+def _count(run: _Run, good: torch.Tensor) -> None:
+    run.skipped += ~good
+    run.in_a_row = torch.where(good, 0.0, run.in_a_row + 1)
+    run.longest = torch.maximum(run.longest, run.in_a_row)
 
-    def evaluate(embeddings: torch.Tensor | None = None, draw: int = 0) -> torch.Tensor:
-        seed = rng.derive(run.seed, "dropout", run.state.step, draw)
-        run.network.seed_dropout(seed)
-        devices = [device] if device.type == "cuda" else []
-        with (
-            torch.random.fork_rng(devices),
-            torch.autocast(device.type, torch.bfloat16, enabled=run.bf16),
-        ):
-            torch.manual_seed(seed)  # for layers that only know PyTorch's generator
-            logits = run.network(batch.ids, batch.mask, embeddings)
-            return run.loss(logits, batch.targets)
 
-    return evaluate
+def _evaluate(run: _Run, batch: Batch) -> Evaluate:
+    return Evaluate(
+        run.network, batch, run.loss, run.seed, run.state.step, run.steps, run.bf16, run.notes
+    )
 
 
 def _end_epoch(run: _Run, speed: float) -> None:
@@ -225,18 +218,22 @@ def _end_epoch(run: _Run, speed: float) -> None:
         _judge(run, score)
     count = len(_plan(run.data, run.settings, run.seed, state.epoch))
     _clock(run)
+    skipped = int(run.skipped) - state.skipped
     row: dict[str, float | None] = {
         "epoch": state.epoch + 1,
         "step": state.step,
-        "loss": float(run.total) / count,
+        "loss": float(run.total) / max(count - skipped, 1),
         "macro_f1": score,
         "learning_rate": run.rate * schedule(state.step - 1, run.steps, run.settings.warmup),
         "tokens_per_second": speed,
         "seconds": state.seconds,
+        "skipped_steps": skipped,
+        **run.notes.means(),
     }
     state.history.append(row)
-    state.epoch, state.batch, state.loss = state.epoch + 1, 0, 0.0
+    state.epoch, state.batch, state.skipped = state.epoch + 1, 0, int(run.skipped)
     run.total.zero_()
+    run.notes.clear()
     state.finished = state.epoch >= run.settings.epochs or state.stale >= run.settings.patience
     _save(run)
 
@@ -254,25 +251,32 @@ def _autocast(run: _Run) -> torch.autocast:
 
 
 def _look(run: _Run) -> None:
-    """Stop on a loss that is not a number, before it gets into a checkpoint."""
-    if not math.isfinite(float(run.total)):
+    """Stop where no step has had a number for long."""
+    if run.longest >= _PATIENCE:
         raise EmrobustError(
-            f"the loss is not a number any more, at step {run.state.step} of {run.steps}",
-            "The last checkpoint is kept. Lower `learning_rate` or `clip_norm`, or set"
-            ' `precision = "fp32"`, and begin anew.',
+            f"the loss or its gradient was not a number in {_PATIENCE} steps in a row, up to"
+            f" step {run.state.step} of {run.steps}",
+            "The last checkpoint is kept. Lower `learning_rate` or `clip_norm` (and the"
+            ' adversary\'s `epsilon`), or set `precision = "fp32"`, and begin anew.',
         )
 
 
 def _save(run: _Run) -> None:
-    """Write a checkpoint, and see to it that writing stays a small part of the time."""
-    if run.folder is None:
+    """Write a checkpoint, and see to it that writing stays a small part of the time.
+
+    Not right after a step without a number: the weights may be what is wrong.
+    """
+    if run.folder is None or run.in_a_row > 0:
         return
     _look(run)
     started = time.monotonic()
     _clock(run)
-    run.state.loss = float(run.total)
+    state = run.state
+    state.loss, state.all_skipped = float(run.total), int(run.skipped)
+    state.notes = run.notes.dump()
     moments = checkpoints.moments(dict(run.network.named_parameters()), run.optimizer)
-    snapshot = Snapshot(run.state, run.network.state_dict(), run.best, moments)
+    kept: Tensors = run.step.state() if isinstance(run.step, Remembering) else {}
+    snapshot = Snapshot(state, run.network.state_dict(), run.best, moments, kept)
     checkpoints.save(run.folder, snapshot, run.fingerprint)
     run.saved_at = time.monotonic()
     run.pause = (run.saved_at - started) * _WRITING_SHARE
@@ -294,7 +298,11 @@ def _resume(run: _Run) -> None:
     run.state = snapshot.state
     run.best = {name: value.to(device) for name, value in snapshot.best.items()}
     run.network.load_state_dict(snapshot.weights)
-    run.total += snapshot.state.loss
+    run.total += run.state.loss
+    run.skipped += run.state.all_skipped
+    run.notes.load(run.state.notes, device)
+    if isinstance(run.step, Remembering):
+        run.step.load_state({name: value.to(device) for name, value in snapshot.extra.items()})
     checkpoints.restore_moments(dict(run.network.named_parameters()), run.optimizer, snapshot)
 
 

@@ -1,0 +1,41 @@
+"""Adversaries: steps that train on the worst embeddings near a batch's own, one a file.
+
+Chosen by ``[train] adversary``; `emrobust list adversaries` names them with their sources. They
+perturb word embeddings before positions and LayerNorm, never on padding, a norm a text; δ is kept
+in single precision whatever the loop computes in. See `passes` for what all of them share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from emrobust import registry
+from emrobust.train.adversaries.adversary import Adversary
+
+
+def make(given: Mapping[str, Any]) -> Adversary:
+    """The adversary of a project file.
+
+    Args:
+        given: its registered name under ``name``, and its own settings.
+
+    Raises:
+        ConfigError: no such adversary, or a setting out of range.
+    """
+    name, settings = check(given)
+    return cast("type[Adversary]", registry.get("adversary", name))(**settings)
+
+
+def check(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Name and complete settings.
+
+    Raises:
+        ConfigError: as `make` does.
+    """
+    own = dict(given)
+    name = own.pop("name")
+    return name, registry.settings("adversary", name, own)
+
+
+__all__ = ["Adversary", "check", "make"]
