@@ -65,13 +65,14 @@ def read(sources: Sequence[Path]) -> Iterator[str]:
 
 
 def _records(folder: Path) -> Iterator[str]:
-    found = [*folder.glob(records.FILE), *folder.glob(f"labels/{records.FILE}")]
+    # A prepared folder holds its stages in the order of their numbers.
+    found = [*folder.glob(records.FILE), *sorted(folder.glob(f"*/{records.FILE}"), reverse=True)]
     if not found:
         raise SourceError(
             f"{folder} holds no {records.FILE}",
             "Give text files, or a folder that `emrobust prepare` wrote.",
         )
-    for batch in records.read_batches(found[0].parent):
+    for batch in records.read_batches(found[0]):
         yield from filter(None, map(str.strip, records.join_text(batch)))
 
 
@@ -81,7 +82,7 @@ def _lines(path: Path) -> Iterator[str]:
     number = 0
     try:
         with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):  # noqa: B007  the error below names it
+            for number, line in enumerate(file, 1):
                 if "\0" in line:
                     raise SourceError(
                         f"{path} is no text: line {number} has zero bytes",

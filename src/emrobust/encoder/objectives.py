@@ -26,6 +26,7 @@ class Batch(NamedTuple):
         places: flat positions of the tokens to predict, int64 [predicted].
         answers: what stood there, int64 [predicted].
         words: row of each token's word in the word vectors, −1 without, int64 [rows, tokens].
+        following: likewise for the row that follows in the corpus [rows, other tokens].
     """
 
     ids: torch.Tensor
@@ -33,6 +34,7 @@ class Batch(NamedTuple):
     places: torch.Tensor
     answers: torch.Tensor
     words: torch.Tensor
+    following: torch.Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
@@ -58,19 +60,23 @@ class Pretrainer(nn.Module):
         if vectors is not None:
             width = model.config.hidden_size
             self.of_word = nn.Linear(width, vectors.width)
-            self.of_passage = nn.Linear(2 * width, vectors.width)
+            self.of_passage = nn.Linear(2 * width, 2 * vectors.width)
             self.register_buffer("vectors", torch.from_numpy(vectors.vectors), persistent=False)
             self.register_buffer("weights", torch.from_numpy(vectors.weights), persistent=False)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """The mean losses in the order of `NAMES`, float32 [1 or 3]."""
-        states = self.model.base_model(
-            input_ids=batch.ids, attention_mask=batch.mask.long()
-        ).last_hidden_state
+        found = self.model.base_model(
+            input_ids=batch.ids,
+            attention_mask=batch.mask.long(),
+            output_hidden_states=self.distils,
+        )
+        states = found.last_hidden_state
         logits = self.predict(states, batch)
         losses = [functional.cross_entropy(logits.float(), batch.answers)]
         if self.distils:
-            losses += [self._words(states, batch), self._passage(states, batch)]
+            middle = found.hidden_states[len(found.hidden_states) // 2]
+            losses += [self._words(middle, batch), self._passage(states, batch)]
         return torch.stack(losses)
 
     def predict(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -78,20 +84,37 @@ class Pretrainer(nn.Module):
         return self.head(states.flatten(0, 1)[batch.places])
 
     def _words(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """1 − cosine between each token and the vector of its word, hidden or not."""
-        found = batch.words.flatten() >= 0
-        guess = self.of_word(states.flatten(0, 1)[found]).float()
-        target = self.vectors[batch.words.flatten()[found]]
-        return (1 - functional.cosine_similarity(guess, target, eps=1e-6)).mean()
+        """1 − cosine between each token, halfway up, and the vector of its word, hidden or not."""
+        words = batch.words.flatten()
+        places = torch.nonzero(words >= 0).squeeze(1)
+        guess = self.of_word(states.flatten(0, 1)[places]).float()
+        return _distance(guess, self.vectors[words[places]])
 
     def _passage(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """1 − cosine between the first token beside the mean, and the passage's own vector."""
-        weights = self.weights[batch.words]
-        target = torch.einsum("rt,rtw->rw", weights, self.vectors[batch.words])
+        """How far the first token beside the mean is from telling what it cannot see.
+
+        That is: the vector of the hidden words, and that of the row which follows.
+        """
+        hidden = torch.zeros_like(batch.words.flatten(), dtype=torch.bool)
+        hidden[batch.places] = True
+        unseen = torch.where(hidden.view_as(batch.words), batch.words, -1)
         kept = batch.mask[:, :, None].to(states.dtype)
         mean = (states * kept).sum(1) / kept.sum(1)
         guess = self.of_passage(torch.cat([states[:, 0], mean], -1)).float()
-        return (1 - functional.cosine_similarity(guess, target, eps=1e-6)).mean()
+        own, next_one = guess.chunk(2, -1)
+        return (
+            _distance(own, self._compose(unseen))
+            + _distance(next_one, self._compose(batch.following))
+        ) / 2
+
+    def _compose(self, words: torch.Tensor) -> torch.Tensor:
+        """Weighted sums of word vectors, float32 [rows, width]."""
+        return torch.einsum("rt,rtw->rw", self.weights[words], self.vectors[words])
+
+
+def _distance(guess: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean of 1 − cosine; a target of zeros teaches nothing."""
+    return (1 - functional.cosine_similarity(guess, target, eps=1e-6)).mean()
 
 
 def masked_lm_head(model: PreTrainedModel) -> Callable[[torch.Tensor], torch.Tensor]:

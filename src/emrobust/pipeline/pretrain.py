@@ -7,22 +7,27 @@ and ``curve.svg``.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors.numpy import load_file, save_file
-from tokenizers import Tokenizer
-from transformers import AutoModelForMaskedLM, AutoTokenizer, BertConfig, BertForMaskedLM
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    BertConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
-from emrobust import clinic, rng, runs
+from emrobust import rng, runs
 from emrobust.encoder import checkpoint, cooccurrence, corpus, tokenizer
 from emrobust.encoder.cooccurrence import WordVectors
 from emrobust.encoder.corpus import Corpus
@@ -30,6 +35,7 @@ from emrobust.encoder.objectives import Pretrainer
 from emrobust.errors import ConfigError, InputError, ModelError, did_you_mean
 from emrobust.models import attention
 from emrobust.models.dropout import MaskSource
+from emrobust.models.network import save_weights
 from emrobust.report import plot
 from emrobust.train import pretraining
 from emrobust.train.pretraining import History, Recipe, Vocabulary
@@ -39,6 +45,7 @@ _DROPOUTS = (
     "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout",
     "embedding_dropout", "mlp_dropout",
 )  # fmt: skip
+_CHANGEABLE = ("epochs", "steps", "decay", "evaluations", "checkpoint_seconds")
 
 
 class Architecture(BaseModel):
@@ -121,7 +128,12 @@ def pretrain(
         StorageError: the disk is full; the last checkpoint is kept.
     """
     settings = read_settings(assignments, continued=start is not None)
-    _refuse_names(sources, deidentified)
+    if not deidentified:
+        # Weights remember what they read: text that may name persons is not taken by accident.
+        raise InputError(
+            "an encoder remembers its text, and nothing says that this text names no person",
+            "De-identify it first; then add --deidentified.",
+        )
     work = out / WORK
     facts = {
         "settings": {**settings.architecture.model_dump(), **settings.recipe.model_dump()},
@@ -129,7 +141,7 @@ def pretrain(
         "sources": [runs.checksum(source) for source in sources if source.exists()],
         "seed": seed,
     }
-    if (out / ENCODER).exists():
+    if (out / ENCODER).exists() and not work.exists():
         raise InputError(f"{out / ENCODER} is already there", "Give another folder with --out.")
     torch.manual_seed(rng.derive(seed, "weights"))
     words = _tokenizer(sources, start, settings.architecture, work)
@@ -137,33 +149,26 @@ def pretrain(
     vectors = _vectors(text, work, seed) if settings.recipe.cooccurrence else None
     model, dropouts = _model(start, settings, words)
     masks = MaskSource()
-    attention.adopt(model.base_model, masks)
+    attention.adopt(cast("PreTrainedModel", model.base_model), masks)
     pretrainer = Pretrainer(model, vectors)
 
     def report(history: History) -> None:
+        """Log, curve and the encoder as it is now: usable before the end."""
         runs.write_json(out / LOG, {"facts": facts, "history": history})
         runs.write_text(out / CURVE, draw(history))
+        if start is None:
+            _repeat_positions(model, settings.recipe.length)
+        config = copy.deepcopy(model.config)
+        config.update(dropouts)
+        text_of_card = card(facts, history, text, model)
+        _write(out / ENCODER, model, config, words, text_of_card, half=half)
 
     history = pretraining.pretrain(
         pretrainer, text, vectors, settings.recipe, _numbers(words), seed=seed,
-        folder=work / "checkpoints", fingerprint=_digest(facts), source=masks, report=report,
+        folder=work / "checkpoints", fingerprint=_fingerprint(facts), source=masks, report=report,
     )  # fmt: skip
-    if start is None:
-        _repeat_positions(model, settings.recipe.length)
-    model.config.update(dropouts)
-    _write(out / ENCODER, model, words, card(facts, history, text, model), half=half)
     shutil.rmtree(work)
     return history
-
-
-def _refuse_names(sources: Sequence[Path], deidentified: bool) -> None:
-    """Weights remember what they read: text that may name persons is not taken by accident."""
-    if deidentified or all(clinic.is_made(source) for source in sources):
-        return
-    raise InputError(
-        "an encoder remembers its text, and nothing says that this text names no person",
-        "De-identify it first; then add --deidentified.",
-    )
 
 
 def _tokenizer(
@@ -176,14 +181,13 @@ def _tokenizer(
                 f"the tokenizer of {start} has no fast version or no mask token",
                 "Choose a checkpoint that was trained by masked language modelling.",
             )
-        return found  # type: ignore[no-any-return]
+        return cast("PreTrainedTokenizerFast", found)
     folder = work / "tokenizer"
     if not folder.is_dir():
         learned = tokenizer.learn(corpus.read(sources), pieces=shape.pieces)
         with runs.atomic_folder(folder) as partial:
             tokenizer.save(learned, partial, shape.positions)
-    found = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return found  # type: ignore[no-any-return]
+    return cast("PreTrainedTokenizerFast", AutoTokenizer.from_pretrained(folder))
 
 
 def _vectors(text: Corpus, work: Path, seed: int) -> WordVectors:
@@ -202,7 +206,7 @@ def _model(
     """The model with the recipe's dropout, and the rates that its configuration had."""
     if start is None:
         shape = settings.architecture
-        config = BertConfig(
+        config: PretrainedConfig = BertConfig(
             vocab_size=-(-len(words) // 8) * 8,
             hidden_size=shape.width,
             num_hidden_layers=shape.layers,
@@ -216,7 +220,7 @@ def _model(
     rates = {name: getattr(config, name) for name in _DROPOUTS if hasattr(config, name)}
     config.update(dict.fromkeys(rates, settings.recipe.dropout))
     if start is None:
-        return BertForMaskedLM(config), rates
+        return AutoModelForMaskedLM.from_config(config), rates  # type: ignore[no-untyped-call]
     folder = checkpoint.locate(start)
     checkpoint.read_encoder(folder, config)  # says what is wrong with it, if anything is
     model: PreTrainedModel = AutoModelForMaskedLM.from_pretrained(
@@ -238,28 +242,36 @@ def _numbers(words: PreTrainedTokenizerFast) -> Vocabulary:
 @torch.no_grad()
 def _repeat_positions(model: PreTrainedModel, length: int) -> None:
     """Give positions that no row reached the embeddings of those that rows did."""
-    table = model.base_model.embeddings.position_embeddings.weight
+    table = model.get_parameter("bert.embeddings.position_embeddings.weight")
     reached = min(length, len(table))
     for place in range(reached, len(table)):
         table[place] = table[1 + (place - 1) % (reached - 1)]
 
 
 def _write(
-    folder: Path, model: PreTrainedModel, words: PreTrainedTokenizerFast, text: str, *, half: bool
-) -> None:
+    folder: Path, model: PreTrainedModel, config: PretrainedConfig,
+    words: PreTrainedTokenizerFast, text: str, *, half: bool,
+) -> None:  # fmt: skip
+    """Weights (tied ones once), configuration, tokenizer, card: all or nothing."""
+    kind = torch.float16 if half else torch.float32
+    tensors = {name: value.detach().to(kind) for name, value in model.named_parameters()}
+    config.update({"architectures": [type(model).__name__], "dtype": str(kind).split(".")[1]})
     with runs.atomic_folder(folder) as partial:
-        if half:
-            model.half()
-        model.config._attn_implementation = None
-        model.save_pretrained(partial)
+        save_weights(tensors, partial / "model.safetensors")
+        config.save_pretrained(partial)
         words.save_pretrained(partial)
         runs.write_text(partial / "README.md", text)
 
 
-def _digest(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts by name with their values shortened, so that an error can name what differs."""
+def _fingerprint(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a restart must share with the run it goes on with, each fact by its name.
+
+    How long it lasts is left out: a run may be told to end sooner or later.
+    """
+    settings = {k: v for k, v in facts["settings"].items() if k not in _CHANGEABLE}
+    named = {**settings, **{key: facts[key] for key in ("start", "sources", "seed")}}
     return {
-        key: hashlib.sha256(repr(value).encode()).hexdigest()[:16] for key, value in facts.items()
+        key: hashlib.sha256(repr(value).encode()).hexdigest()[:16] for key, value in named.items()
     }
 
 

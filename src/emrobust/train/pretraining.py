@@ -24,17 +24,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from emrobust import progress, rng
-from emrobust.encoder import objectives, packing
+from emrobust.encoder import masking, objectives, packing
 from emrobust.encoder.cooccurrence import WordVectors
 from emrobust.encoder.corpus import Corpus
-from emrobust.encoder.masking import mask_words
 from emrobust.encoder.objectives import Batch, Pretrainer
 from emrobust.encoder.packing import Packing
 from emrobust.errors import EmrobustError, SourceError
 from emrobust.models.dropout import MaskSource
 from emrobust.train import checkpoints
 from emrobust.train.checkpoints import Snapshot, State
-from emrobust.train.loop import schedule, uses_bf16
+from emrobust.train.loop import uses_bf16
 
 _STRIDE = 8
 _LOOK_EVERY = 50
@@ -56,7 +55,9 @@ class Recipe(BaseModel):
     accumulate: int = Field(1, ge=1, description="batches of a step")
     length: int = Field(128, ge=16, le=8192, description="tokens of a row, special ones included")
     packing: Packing = "passages"
-    mask_rate: float = Field(0.15, gt=0, lt=1, description="share of words that are hidden")
+    mask_rate: float = Field(0.15, gt=0, lt=1, description="share of tokens that are hidden")
+    masking: Literal["rare", "even"] = Field("rare", description="which words are hidden more")
+    decay: float = Field(1.0, ge=0, le=1, description="share of the steps in which the rate falls")
     cooccurrence: float = Field(1.0, ge=0, description="weight of the co-occurrence vectors")
     dropout: float = Field(0.0, ge=0, lt=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -88,11 +89,12 @@ class _Run:
     folder: Path
     fingerprint: Mapping[str, Any]
     source: MaskSource
-    accelerator: Accelerator
-    optimizer: torch.optim.AdamW
-    rows: packing.Rows
-    held_out: np.ndarray
-    trained: np.ndarray
+    accelerator: Accelerator = field(default_factory=Accelerator)
+    optimizer: torch.optim.AdamW = field(init=False)
+    rows: packing.Rows = field(init=False)
+    held_out: np.ndarray = field(init=False)
+    trained: np.ndarray = field(init=False)
+    hide: np.ndarray = field(init=False)
     plan: list[np.ndarray] = field(default_factory=list)
     steps: int = 0
     bf16: bool = False
@@ -143,9 +145,8 @@ def pretrain(
         RunError: the checkpoints are of another training.
         EmrobustError: the loss is no longer a number; the last checkpoint is kept.
     """
-    run = _prepare(
-        pretrainer, corpus, vectors, recipe, vocabulary, seed, folder, fingerprint, source
-    )
+    run = _Run(pretrainer, corpus, vectors, recipe, vocabulary, seed, folder, fingerprint, source)
+    _prepare(run)
     _resume(run)
     every = max(run.steps // recipe.evaluations, 1)
     total = int(run.rows.lengths[run.trained].mean() * sum(map(len, run.plan)) / len(run.plan))
@@ -165,37 +166,37 @@ def pretrain(
     return run.state.history
 
 
-def _prepare(
-    pretrainer: Pretrainer, corpus: Corpus, vectors: WordVectors | None, recipe: Recipe,
-    vocabulary: Vocabulary, seed: int, folder: Path, fingerprint: Mapping[str, Any],
-    source: MaskSource,
-) -> _Run:  # fmt: skip
-    accelerator = Accelerator()
-    rows = packing.pack(corpus.starts, recipe.packing, recipe.length - 2)
-    held = rng.generator(seed, "held out").random(len(rows.lengths)) < recipe.held_out
-    run = _Run(
-        pretrainer.to(accelerator.device), corpus, vectors, recipe, vocabulary, seed, folder,
-        fingerprint, source, accelerator, _optimizer(pretrainer, recipe), rows,
-        held_out=np.flatnonzero(held), trained=np.flatnonzero(~held),
-        bf16=uses_bf16(recipe.precision, accelerator.device),
-    )  # fmt: skip
+def _prepare(run: _Run) -> None:
+    """Rows, the split into trained and held out, the plan of the first epoch, the optimizer."""
+    recipe = run.recipe
+    run.pretrainer.to(run.accelerator.device)
+    run.optimizer = _optimizer(run.pretrainer, recipe)
+    run.bf16 = uses_bf16(recipe.precision, run.accelerator.device)
+    run.rows = packing.pack(run.corpus.starts, recipe.packing, recipe.length - 2)
+    held = rng.generator(run.seed, "held out").random(len(run.rows.lengths)) < recipe.held_out
+    run.held_out, run.trained = np.flatnonzero(held), np.flatnonzero(~held)
     if not held.any() or held.all():
         raise SourceError(
             f"the corpus has {len(held)} rows, too few to hold some out",
             "Give more text: pretraining begins to make sense at some megabytes.",
         )
+    run.hide = masking.rates(
+        run.corpus.words,
+        len(run.corpus.vocabulary),
+        recipe.mask_rate,
+        even=recipe.masking == "even",
+    )
     _begin_epoch(run, 0)
-    per_step = recipe.accumulate * accelerator.num_processes
+    per_step = recipe.accumulate * run.accelerator.num_processes
     if len(run.plan) < 2 * per_step:
         raise SourceError(
             f"the corpus fits in {len(run.plan)} batch(es) of {recipe.batch_tokens:,} tokens",
             "Give more text, or lower `batch_tokens`.",
         )
     run.steps = recipe.steps or recipe.epochs * (len(run.plan) // per_step)
-    run.sums = np.zeros(1 + 2 * pretrainer.distils)
-    if accelerator.num_processes > 1:
-        run.pretrainer = accelerator.prepare_model(run.pretrainer)
-    return run
+    run.sums = np.zeros(1 + 2 * run.pretrainer.distils)
+    if run.accelerator.num_processes > 1:
+        run.pretrainer = run.accelerator.prepare_model(run.pretrainer)
 
 
 def _begin_epoch(run: _Run, epoch: int) -> None:
@@ -214,8 +215,8 @@ def _take_step(run: _Run) -> int:
     tokens = 0
     shares = list(_share(run))
     for number, (place, rows) in enumerate(shares):
-        batch = make_batch(run.corpus, run.vectors, run.rows, rows, run.vocabulary, recipe,
-                           rng.generator(run.seed, "mask", state.epoch, place))  # fmt: skip
+        random = rng.generator(run.seed, "mask", state.epoch, place)
+        batch = make_batch(run, rows, run.hide, random)
         run.source.seed(rng.derive(run.seed, "dropout", state.epoch, place))
         tokens += int(batch.mask.sum())
         last = number == len(shares) - 1
@@ -225,7 +226,7 @@ def _take_step(run: _Run) -> int:
         total += losses.detach() / len(shares)
     nn.utils.clip_grad_norm_(run.pretrainer.parameters(), recipe.clip_norm)
     for group in run.optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * schedule(state.step, run.steps, recipe.warmup)
+        group["lr"] = _rate(run, state.step)
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
     state.step += 1
@@ -249,32 +250,50 @@ def _share(run: _Run) -> Iterator[tuple[int, np.ndarray]]:
     run.state.batch += count
 
 
-def make_batch(
-    corpus: Corpus, vectors: WordVectors | None, rows: packing.Rows, chosen: np.ndarray,
-    vocabulary: Vocabulary, recipe: Recipe, random: np.random.Generator,
-) -> Batch:  # fmt: skip
-    """Rows of a corpus as one padded batch with words hidden."""
+def make_batch(run: _Run, rows: np.ndarray, hide: np.ndarray, random: np.random.Generator) -> Batch:
+    """Rows of the corpus as one padded batch with words hidden.
+
+    Args:
+        run: corpus, vectors, rows and vocabulary are read.
+        rows: which rows.
+        hide: how often each word of the corpus's vocabulary is hidden.
+        random: where the draws come from.
+    """
+    corpus, vocabulary = run.corpus, run.vocabulary
+    taken, ordinary = _stretch(run.rows, rows)
+    ids = np.where(ordinary, corpus.ids[taken], vocabulary.pad).astype(np.int64)
+    lengths = run.rows.lengths[rows]
+    ids[:, 0] = vocabulary.cls
+    ids[np.arange(len(rows)), lengths + 1] = vocabulary.sep
+    words = corpus.words[taken]
+    masked = masking.mask_words(
+        ids, corpus.begins[taken], ordinary, random,
+        rates=hide[words], mask=vocabulary.mask, others=vocabulary.ordinary,
+    )  # fmt: skip
+    hidden = np.flatnonzero(masked.chosen)
+    after = np.minimum(rows + 1, len(run.rows.lengths) - 1)
+    next_taken, next_ordinary = _stretch(run.rows, after)
+    next_words = np.where(next_ordinary, corpus.words[next_taken], -1)
+    return Batch(
+        torch.from_numpy(masked.ids),
+        torch.from_numpy(np.arange(ids.shape[1])[None] <= lengths[:, None] + 1),
+        torch.from_numpy(hidden),
+        torch.from_numpy(ids.ravel()[hidden]),
+        torch.from_numpy(objectives.word_rows(np.where(ordinary, words, -1), run.vectors)),
+        torch.from_numpy(objectives.word_rows(next_words, run.vectors)),
+    )
+
+
+def _stretch(rows: packing.Rows, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places of tokens in the corpus, and which of them are tokens of the row, with a margin.
+
+    Both [rows, tokens]: the first column and at least the last are left for special tokens.
+    """
     lengths = rows.lengths[chosen]
     width = -(-(int(lengths.max()) + 2) // _STRIDE) * _STRIDE
     places = np.arange(width) - 1
     ordinary = (places >= 0) & (places < lengths[:, None])
-    taken = np.where(ordinary, rows.starts[chosen][:, None] + places, 0)
-    ids = np.where(ordinary, corpus.ids[taken], vocabulary.pad).astype(np.int64)
-    ids[:, 0] = vocabulary.cls
-    ids[np.arange(len(chosen)), lengths + 1] = vocabulary.sep
-    masked = mask_words(
-        ids, corpus.begins[taken], ordinary, random,
-        rate=recipe.mask_rate, mask=vocabulary.mask, others=vocabulary.ordinary,
-    )  # fmt: skip
-    hidden = np.flatnonzero(masked.chosen)
-    words = objectives.word_rows(np.where(ordinary, corpus.words[taken], -1), vectors)
-    return Batch(
-        torch.from_numpy(masked.ids),
-        torch.from_numpy(places[None] <= lengths[:, None]),
-        torch.from_numpy(hidden),
-        torch.from_numpy(ids.ravel()[hidden]),
-        torch.from_numpy(words),
-    )
+    return np.where(ordinary, rows.starts[chosen][:, None] + places, 0), ordinary
 
 
 def _measure(run: _Run) -> None:
@@ -282,11 +301,12 @@ def _measure(run: _Run) -> None:
     _look(run)
     pretrainer = run.accelerator.unwrap_model(run.pretrainer).eval()
     lengths = run.rows.lengths[run.held_out] + 2
+    # As BERT hides, whatever the recipe says, so that perplexities can be compared.
+    even = np.full(len(run.corpus.vocabulary), 0.15, np.float32)
     loss, right, count = 0.0, 0, 0
     for place, batch_rows in enumerate(packing.plan(lengths, run.recipe.batch_tokens, run.seed, 0)):
-        batch = make_batch(run.corpus, None, run.rows, run.held_out[batch_rows], run.vocabulary,
-                           run.recipe.model_copy(update={"mask_rate": 0.15}),
-                           rng.generator(run.seed, "held-out mask", place))  # fmt: skip
+        random = rng.generator(run.seed, "held-out mask", place)
+        batch = make_batch(run, run.held_out[batch_rows], even, random)
         with torch.inference_mode(), _autocast(run):
             more = objectives.accuracy(pretrainer, batch.to(run.accelerator.device))
         loss, right, count = loss + more[0], right + more[1], count + more[2]
@@ -302,12 +322,19 @@ def _measure(run: _Run) -> None:
         **dict(zip(objectives.NAMES, (run.sums / max(steps, 1)).tolist(), strict=False)),
         "perplexity": math.exp(min(loss / max(count, 1), 50.0)),
         "masked_accuracy": right / max(count, 1),
-        "learning_rate": run.recipe.learning_rate
-        * schedule(run.state.step - 1, run.steps, run.recipe.warmup),
+        "learning_rate": _rate(run, run.state.step - 1),
         "tokens_per_second": (run.tokens - int(before["tokens"] or 0)) / max(seconds, 1e-9),
     }
     history.append(row)
     run.sums[:] = 0
+
+
+def _rate(run: _Run, step: int) -> float:
+    """The learning rate: up, level, and down in the last ``decay`` of the steps."""
+    recipe = run.recipe
+    rising = max(round(recipe.warmup * run.steps), 1)
+    falling = max(round(recipe.decay * (run.steps - rising)), 1)
+    return recipe.learning_rate * min((step + 1) / rising, (run.steps - step) / falling, 1.0)
 
 
 def _look(run: _Run) -> None:
