@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from emrobust.cli.app import app
 from emrobust.encoder import checkpoint
 from emrobust.encoder.convert import convert
 from emrobust.errors import ModelError
@@ -124,3 +126,11 @@ def test_the_trap_would_snap(tmp_path):
     trap = tmp_path / "trap"
     pickle.loads(pickle.dumps(Malicious(trap)))  # noqa: S301 - our own, two lines above
     assert trap.is_dir()
+
+
+def test_the_command_tells_what_it_wrote(pickled, tmp_path):
+    target = tmp_path / "safe"
+    done = CliRunner().invoke(app, ["convert", str(pickled), "--out", str(target)])
+    assert done.exit_code == 0, done.output
+    assert "tensors in" in done.output
+    assert (target / "model.safetensors").is_file()

@@ -76,11 +76,11 @@ def test_a_label_that_never_occurs_gets_its_base_rate(bert, easy):
 
 def test_build_from_a_project_and_clone(bert):
     source = {"path": "t.csv", "columns": {"record_id": "id", "text": ["t"]}}
-    section = {"name": "embedding", "checkpoint": str(bert), "layers": 2}
+    section = {"name": "embedding", "checkpoint": str(bert), "layers": 3}
     values = {"source": source, "train": {"thresholds": "global"}, "model": section}
     model = build(config.parse(values), ["b", "a"])
     assert isinstance(model, Embedding)
-    assert (model.layers, model.thresholds, model.classes) == (2, "global", ["b", "a"])
+    assert (model.layers, model.thresholds, model.classes) == (3, "global", ["b", "a"])
     assert clone(model).get_params() == model.get_params()
     with pytest.raises(ConfigError, match="pooling"):
         build(config.parse({**values, "model": {**section, "poling": "cls"}}), ["a"])

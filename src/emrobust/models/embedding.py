@@ -3,6 +3,10 @@
 Nothing of the encoder is trained, so it needs one pass over the texts, and too few rows to
 fine-tune on can still teach the output layer. The fitted model is a `transformer` network whose
 output layer is the logistic regression, and is saved as one: encoder included.
+
+It is only as good as the encoder's pretraining. With one of 4 layers × 256 that had nine minutes
+of it (masked-LM loss 5.4), haodf_triage departments from 300 and 1,200 training rows came to
+macro-F1 0.52 and 0.67, where TF-IDF has 0.67 and 0.77: compare both on your own table.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ class Embedding(TextClassifier):
         thresholds: how multi-label thresholds are tuned on validation rows.
         checkpoint: ``emrobust/zh-small``, a folder, or a hub name.
         pooling: the first token, the mean of all, or both side by side.
-        layers: the states of so many last layers are averaged before pooling.
+        layers: the states of so many last layers (at most all) are averaged before pooling.
         max_length: tokens kept of a text.
         inverse_penalty: C on features whose squares sum to 1 on average.
         max_iterations: of the logistic regression's L-BFGS.
@@ -56,7 +60,7 @@ class Embedding(TextClassifier):
         *,
         checkpoint: str = embedded.NAME,
         pooling: Pooling = "cls+mean",
-        layers: Annotated[int, Field(ge=1)] = 1,
+        layers: Annotated[int, Field(ge=1)] = 4,
         max_length: Annotated[int, Field(ge=8)] = 128,
         inverse_penalty: Annotated[float, Field(gt=0)] = 30.0,
         max_iterations: Annotated[int, Field(ge=1)] = 200,

@@ -42,7 +42,7 @@ class Transformer(Network):
             such as ``hfl/chinese-roberta-wwm-ext``.
         pooling: the first token, the mean of all, or both side by side (best for small
             encoders that were not pretrained with a sentence task).
-        layers: the states of so many last layers are averaged before pooling.
+        layers: the states of so many last layers (at most all) are averaged before pooling.
         dropout: rate before the output layer; inside, the checkpoint's own rates hold.
     """
 
@@ -64,7 +64,7 @@ class Transformer(Network):
         self.tokenizer = tokenizer
         self.encoder = encoder
         self.pooling = pooling
-        self.layers = _known_layers(encoder, layers)
+        self.layers = min(layers, int(encoder.config.num_hidden_layers))
         self.pad = int(tokenizer.pad_token_id)
         attention.adopt(encoder, self.masks)
         self.late = Dropout(dropout, self.masks)
@@ -178,13 +178,6 @@ def unknown_share(tokenizer: Any, texts: Sequence[str]) -> float:
     ]
     unknown: int = sum(row.count(tokenizer.unk_token_id) for row in rows)
     return unknown / max(sum(map(len, rows)), 1)
-
-
-def _known_layers(encoder: PreTrainedModel, layers: int) -> int:
-    has = int(encoder.config.num_hidden_layers)
-    if layers > has:
-        raise ModelError(f"`layers` is {layers} and the encoder has {has}", "Choose fewer.")
-    return layers
 
 
 def _first_position(encoder: PreTrainedModel) -> int:
