@@ -12,6 +12,7 @@ _NUMERALS = {c: n for n, c in enumerate("零一二三四五六七八九十")} | 
 _AMOUNT = re.compile(r"([\d./*x^至到~—-]+|[一二三四五六七八九十百千两半数几]+)\s?(.*)", re.DOTALL)
 _DATE = re.compile(r"\d{4}年.*|[12]\d{3}([-./])\d{1,2}[-./]\d{1,2}|\d{1,2}月\d{1,2}[日号]")
 _READING = re.compile(r"([^\d]*?)[ :为]{0,2}(\d[\d./]*)(.*)", re.DOTALL)
+_LONG = 8  # figures of a number that counts nothing but names a person or a visit
 _DECIMAL = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -26,7 +27,7 @@ def sort(piece: str) -> tuple[str, str]:
     if plain[0] in tokens.STOPS:
         return tokens.EDGE, ""
     if plain[0] == "[":
-        return "placeholder", piece
+        return tokens.PLAIN, ""  # of an identifier, which is no fact of the label
     if _DATE.fullmatch(plain):
         return "date", "-".join(str(int(part)) for part in re.findall(r"\d+", plain))
     if (reading := _READING.fullmatch(plain)) and (sign := lexicon.signs.get(reading[1].strip())):
@@ -42,6 +43,8 @@ def _measure(plain: str) -> tuple[str, str]:
         return "grade", plain
     number, rest = amount[1], amount[2]
     if not rest and not number[0].isdigit():
+        return tokens.PLAIN, ""
+    if not re.sub("[床x]", "", rest) and (rest == "床" or sum(map(str.isdigit, number)) >= _LONG):
         return tokens.PLAIN, ""
     more = "+" if re.search("[多余来]", rest) else ""
     half = ".5" if rest.startswith(("半", "个半")) else ""

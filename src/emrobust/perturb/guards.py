@@ -20,6 +20,7 @@ from emrobust.perturb.tokens import EDGE, PLAIN, Token
 # What a cue of these kinds says goes on to the next edge, or goes back to the last one.
 _FORWARD = frozenset({"negation", "doubt", "subject", "past"})
 _BACKWARD = frozenset({"denial", "normal", "question", "doubt", "past"})
+_SCOPED = _FORWARD | _BACKWARD
 _TURNS = frozenset({EDGE, "turn", "question"})
 _NOBODY_ELSE = frozenset({"man", "woman"})
 _SILENT = frozenset({PLAIN, EDGE, "turn"})
@@ -40,6 +41,10 @@ class Facts(NamedTuple):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Facts) and self.told == other.told
+
+    def __ne__(self, other: object) -> bool:
+        # A tuple has its own, which would compare places too.
+        return not self == other
 
     def __hash__(self) -> int:
         return hash(tuple(self.told))
@@ -68,33 +73,35 @@ def _tokens(text: str) -> list[Token]:
 def _facts(text: str) -> list[Token]:
     """Tokens that tell something, with the edges of the clauses that cues govern."""
     told: list[Token] = []
-    edge: Token | None = None
+    edge: re.Match[str] | None = None
     is_open = False
-    for token in _tokens(text):
-        kind = token.kind
-        if kind in _BACKWARD and (opening := _opening(text, token, edge)):
+    for match in tokens.load().scan.finditer(text):
+        kind, value = sort(match[0])
+        if kind == PLAIN:
+            continue
+        if kind in _BACKWARD and (opening := _opening(text, match, edge)):
             told.append(opening)
         if kind in _TURNS:
             if is_open:
-                told.append(token._replace(kind=EDGE))
-            edge, is_open = token, False
-        if kind in _FORWARD and token.value not in _NOBODY_ELSE:
-            is_open = True
+                told.append(Token(EDGE, value, match.start(), match.end()))
+            edge, is_open = match, False
         if kind not in _SILENT:
-            told.append(token)
+            told.append(Token(kind, value, match.start(), match.end()))
+            if kind in _FORWARD and value not in _NOBODY_ELSE:
+                is_open = True
     return told
 
 
-def _opening(text: str, cue: Token, edge: Token | None) -> Token | None:
+def _opening(text: str, cue: re.Match[str], edge: re.Match[str] | None) -> Token | None:
     """The separator that a cue which looks back goes back to; None for the text's start."""
-    begin = edge.end if edge is not None and edge.end <= cue.start else 0
-    end = cue.start
+    end = cue.start()
+    begin = edge.end() if edge else 0
     while end > begin and text[end - 1].isspace():
         end -= 1
     joint = _LAST_JOINT.match(text, begin, end)
     if joint is not None:
         return Token(EDGE, "joint", joint.end() - 1, joint.end())
-    return edge and edge._replace(kind=EDGE)
+    return Token(EDGE, sort(edge[0])[1], edge.start(), edge.end()) if edge else None
 
 
 def permits(text: str, edits: Iterable[Edit]) -> bool:
@@ -113,24 +120,28 @@ def keeps(text: str, settled: Sequence[Edit], edited: str) -> bool:
         if old.kind == EDGE:
             if moved.place(old.start) != new.start:
                 return False
-        elif not _stands(old, new, moved, len(edited)):
+        elif not _stands(old, new, moved, text, edited):
             return False
     return all(_is_harmless(text, edit) for edit in settled)
 
 
-def _stands(old: Token, new: Token, moved: Offsets, length: int) -> bool:
-    """Whether a fact has stayed on the same side of what surrounds it.
+def _stands(old: Token, new: Token, moved: Offsets, text: str, edited: str) -> bool:
+    """Whether a fact stands where it stood, with the same things before and behind it.
 
-    Inside a replacement that begins (or ends) with the fact, the fact must stay its beginning
-    (or its end): 发热无咳嗽 → 无发热咳嗽 has the same cue, before something else.
+    A replacement that holds a cue must show it: 不伴 → 无 does, 发热无咳嗽 → 无发热咳嗽 moves
+    what is before the cue behind it.
     """
     start, end = moved.span(old.start, old.end)
-    if not start <= new.start <= new.end <= end <= length:
+    if not start <= new.start <= new.end <= end:
         return False
-    if not moved.touched(old.start, old.end):
+    if old.kind not in _SCOPED or not moved.touched(old.start, old.end):
         return True
     first, last = moved.cover(old.start, old.end)
-    return (old.start <= first) == (new.start <= start) and (old.end >= last) == (new.end >= end)
+    before = text[first : old.start].strip(), edited[start : new.start].strip()
+    behind = text[old.end : last].strip(), edited[new.end : end].strip()
+    if (before[0] and behind[0]) or (before[1] and behind[1]):
+        return before[0] == before[1] or behind[0] == behind[1]
+    return not (before[0] and behind[1]) and not (behind[0] and before[1])
 
 
 def _is_harmless(text: str, edit: Edit) -> bool:

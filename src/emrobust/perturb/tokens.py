@@ -68,6 +68,7 @@ class Lexicon(NamedTuple):
         words: writing in lower case → kind and value.
         units: writing in lower case → unit.
         signs: a vital sign's name in lower case → the sign.
+        cues: single characters that are a guarded fact, or a part of one, wherever they stand.
         opposites: pairs of patterns, of which one text may not change from one to the other.
     """
 
@@ -75,6 +76,7 @@ class Lexicon(NamedTuple):
     words: Mapping[str, tuple[str, str]]
     signs: Mapping[str, str]
     units: Mapping[str, str]
+    cues: frozenset[str]
     opposites: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
 
 
@@ -130,6 +132,7 @@ def load() -> Lexicon:
         words=words,
         signs=signs,
         units=units,
+        cues=frozenset(_NUMERALS).union(word for word in words if len(word) == 1),
         opposites=tuple(
             (re.compile(trie(one)), re.compile(trie(other)))
             for one, other in cues["opposites"].values()

@@ -1,0 +1,67 @@
+"""Keys, templates and marks that noise is made of: ``tables/noise.toml``."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from emrobust.errors import ConfigError
+from emrobust.perturb.tokens import TABLES
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Template(_Section):
+    """Residue of templates, by where it stands in a clause or a text."""
+
+    before: tuple[str, ...]
+    headings: tuple[str, ...]
+    after: tuple[str, ...]
+    closing: tuple[str, ...]
+    english_before: tuple[str, ...]
+    english_closing: tuple[str, ...]
+
+
+class Punctuation(_Section):
+    """Marks of full and half width in the same order, and what is written for a mark."""
+
+    full: str
+    half: str
+    others: dict[str, str]
+
+
+class Placeholder(_Section):
+    """What tells a name, a hospital or a bed by what surrounds it."""
+
+    before: tuple[str, ...]
+    titles: tuple[str, ...]
+    surnames: str
+    hospitals: tuple[str, ...]
+    places: tuple[str, ...]
+
+
+class Noise(_Section):
+    """The whole table."""
+
+    keys: dict[str, str]
+    template: Template
+    punctuation: Punctuation
+    placeholder: Placeholder
+
+
+@functools.lru_cache(maxsize=1)
+def load() -> Noise:
+    """The shipped table.
+
+    Raises:
+        ConfigError: it is missing or wrong.
+    """
+    path = TABLES / "noise.toml"
+    try:
+        return Noise.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+        raise ConfigError(f"the table {path} cannot be used: {error}") from None
