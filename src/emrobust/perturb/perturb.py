@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import NamedTuple
@@ -76,9 +76,12 @@ def _judge(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
         edited = join(text, settled)
         if tokens.load().scan.findall(edited) == [text[start:end] for start, end in spans]:
             return Perturbed(edited, settled, refused)
-    elif guards.keeps(text, settled, edited := join(text, settled)):
-        return Perturbed(edited, settled, refused)
-    return _pick_out(text, settled, refused)
+    passed: list[Edit] = []
+    for start, end, group in _windows(text, settled, spans):
+        good, bad = _pick_out(text[start:end], start, group)
+        passed += good
+        refused += bad
+    return Perturbed(join(text, passed), passed, refused)
 
 
 def _touch(
@@ -107,15 +110,51 @@ def _moves_joint(text: str, settled: Iterable[Edit]) -> bool:
     return _JOINT.search("".join([text[s:e] + new for s, e, new in settled])) is not None
 
 
-def _pick_out(text: str, settled: Iterable[Edit], refused: list[Edit]) -> Perturbed:
-    """Keep the edits that are harmless together with those before them."""
-    kept: list[Edit] = []
-    edited = text
+def _windows(
+    text: str, settled: Sequence[Edit], spans: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int, list[Edit]]]:
+    """Parts of the text that hold all an edit can change the facts of: start, end, its edits.
+
+    No cue reaches beyond the edge of its clause, and an edit at an edge can join two clauses:
+    so a part goes to the second edge on either side.
+    """
+    edges = [s for s, e in spans if e - s == 1 and text[s] in tokens.STOPS]
+    group: list[Edit] = []
+    begin = finish = 0
     for edit in settled:
-        trial = join(text, [*kept, edit])
-        if guards.keeps(text, [*kept, edit], trial):
-            kept.append(edit)
-            edited = trial
+        before, behind = bisect_left(edges, edit.start) - 2, bisect_left(edges, edit.end) + 1
+        start = edges[before] if before >= 0 else 0
+        end = edges[behind] + 1 if behind < len(edges) else len(text)
+        if group and start >= finish:
+            yield begin, finish, group
+            group = []
+        if not group:
+            begin = start
+        group.append(edit)
+        finish = end
+    if group:
+        yield begin, finish, group
+
+
+def _pick_out(part: str, start: int, edits: list[Edit]) -> tuple[list[Edit], list[Edit]]:
+    """Edits of a part of a text that are harmless together, and those that are not.
+
+    Args:
+        part: of the text.
+        start: where it stands in the text.
+        edits: settled, with offsets into the text.
+    """
+    within = [Edit(edit[0] - start, edit[1] - start, edit[2]) for edit in edits]
+    if guards.keeps(part, within, join(part, within)):
+        return edits, []
+    good: list[Edit] = []
+    bad: list[Edit] = []
+    passed: list[Edit] = []
+    for edit, here in zip(edits, within, strict=True):
+        trial = [*passed, here]
+        if len(edits) > 1 and guards.keeps(part, trial, join(part, trial)):
+            passed = trial
+            good.append(edit)
         else:
-            refused.append(edit)
-    return Perturbed(edited, kept, refused)
+            bad.append(edit)
+    return good, bad

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emrobust import lexicon
 from emrobust.errors import ConfigError
 
 TABLES = Path(__file__).parent / "tables"
@@ -25,6 +26,7 @@ _LATIN = "A-Za-zＡ-Ｚａ-ｚ"
 STOPS = "，。；：,;:!！\n\r."
 _HARD = "，。；：,;:!！\n\r"
 _DIGITS_PLAIN = "0123456789"
+_FEW_LETTERS = 2
 _FEW = 8  # alternatives that are quicker tried than divided
 _GRADES = "ⅠⅡⅢⅣⅤⅥ"
 _NUMBER = rf"[{_DIGITS}]+(?:[.．][{_DIGITS}]+)?"
@@ -173,7 +175,26 @@ def _words(cues: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
             found.setdefault(word, (kind, value))
     for name, known in _read_names(TABLES / "names.csv").items():
         found.setdefault(name, known)
+    _add_lexicon(found)
     return found
+
+
+def _add_lexicon(found: dict[str, tuple[str, str]]) -> None:
+    """Add the lexicon's drugs, and its other writings of drugs and tests that are there already.
+
+    Two Latin letters mean too much elsewhere to be guarded without ``names.csv`` saying so.
+    """
+    known = lexicon.load()
+    for entry in known.entries:
+        if entry.type not in {"drug", "test"}:
+            continue
+        named = (found.get(form.lower(), ("", "")) for form in entry.forms)
+        fact = next((fact for fact in named if fact[0] in {"drug", "lab"}), None)
+        if fact is None and entry.type == "test":
+            continue
+        for form in entry.forms:
+            if len(known.owners(form)) == 1 and (len(form) > _FEW_LETTERS or not is_latin(form)):
+                found.setdefault(form.lower(), fact or ("drug", entry.formal))
 
 
 def _pattern(words: Iterable[str], signs: Iterable[str], units: Iterable[str]) -> str:
