@@ -82,8 +82,9 @@ class Lexicon:
                 continue
             for size in sizes:
                 form = text[at : at + size]
-                if form in known and (form not in latin or _is_free(text, at, at + size)):
-                    done = at + size
+                # At the text's end a form is shorter than the size that was asked for.
+                if form in known and (form not in latin or _is_free(text, at, at + len(form))):
+                    done = at + len(form)
                     found.append(Match(at, done, form))
                     break
         return found

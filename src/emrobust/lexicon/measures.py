@@ -108,7 +108,7 @@ class Measures:
             if behind is None:
                 continue
             for length in behind:
-                end = last + length
+                end = min(last + length, len(text))
                 known = self._at[key].get(text[last:end])
                 if known and _fits(known[0], numbers) and _is_free(text, start, end, known[0]):
                     return Reading(start, end, known[0].name, known[1], numbers)

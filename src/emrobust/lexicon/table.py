@@ -10,7 +10,7 @@ import csv
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, cast, get_args
+from typing import Literal, NamedTuple, get_args
 
 from emrobust.errors import ConfigError
 
@@ -145,8 +145,15 @@ def words(cell: str) -> tuple[str, ...]:
 
 def _rows(path: Path, kind: Type) -> Iterator[Entry]:
     for line, row in cells(path, COLUMNS):
-        lists = (words(row[name]) for name in ("synonyms", "colloquial", "abbreviated"))
-        yield Entry(row["formal"], *lists, kind, row["source"], line)
+        yield Entry(
+            row["formal"],
+            words(row["synonyms"]),
+            words(row["colloquial"]),
+            words(row["abbreviated"]),
+            kind,
+            row["source"],
+            line,
+        )
 
 
 def _problems(entry: Entry) -> Iterator[str]:
@@ -180,10 +187,3 @@ def _repeats(entries: Iterable[Entry]) -> Iterator[str]:
                     f"{entry.type}.csv, line {entry.line}: {form!r} is the formal term of "
                     f"{other.type}.csv, line {other.line}."
                 )
-
-
-def as_type(word: str) -> Type:
-    """``word`` itself, if it is a type."""
-    if word not in TYPES:
-        raise ConfigError(f"there is no type {word!r} in the lexicon.", f"Types: {TYPES}")
-    return cast("Type", word)

@@ -1,0 +1,54 @@
+"""Colloquial: formal terms as patients say them (发热→发烧, 腹痛→肚子疼), and back."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import ClassVar, Literal
+
+from emrobust import lexicon
+from emrobust.lexicon import Register
+from emrobust.lexicon.table import Type, Use
+from emrobust.perturb import terms
+from emrobust.perturb.edits import Edit
+from emrobust.perturb.perturbation import Gaps, Language, Perturbation
+from emrobust.registry import register
+
+_WAYS: dict[str, dict[Register, Register]] = {
+    "colloquial": {"formal": "colloquial"},
+    "formal": {"colloquial": "formal"},
+    "both": {"formal": "colloquial", "colloquial": "formal"},
+}
+
+
+@register("perturbation")
+class Colloquial(Perturbation):
+    """Another register, term by term; 2小时 becomes 2个钟头.
+
+    Args:
+        rate: share of the terms found that are replaced.
+        direction: the register to write, or both.
+        types: semantic types of the terms.
+        use: pairs of the training partition, of the one held out for robustness suites, or all.
+    """
+
+    source: ClassVar[str] = "patients' speech; lexicon/tables, written for this project"
+    language: ClassVar[Language] = "zh"
+    rewrites: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        rate: float = 0.3,
+        direction: Literal["colloquial", "formal", "both"] = "both",
+        types: tuple[Type, ...] = ("symptom", "sign", "disease", "test", "procedure", "wording"),
+        use: Use = "train",
+    ) -> None:
+        self.gaps = Gaps(rate)
+        self.ways = _WAYS[direction]
+        known = lexicon.load()
+        self.swaps = terms.join(known.swaps(types, *way, use) for way in self.ways.items())
+
+    def propose(self, text: str, random: Random) -> list[Edit]:
+        """See `Perturbation.propose`."""
+        found = terms.places(text, self.swaps) + terms.measures(text, self.ways)
+        return terms.replace(found, self.gaps, random)
