@@ -9,7 +9,9 @@ import unicodedata
 from emrobust.perturb import tokens
 
 _NUMERALS = {c: n for n, c in enumerate("零一二三四五六七八九十")} | {"两": 2}
-_AMOUNT = re.compile(r"([\d./*x^至到~—-]+|[一二三四五六七八九十百千两半数几]+)\s?(.*)", re.DOTALL)
+_AMOUNT = re.compile(
+    r"([\d./*x^至到~—-]+|[一二三四五六七八九十百千两半数几]+|个把)\s?(.*)", re.DOTALL
+)
 _DATE = re.compile(r"\d{4}年.*|[12]\d{3}([-./])\d{1,2}[-./]\d{1,2}|\d{1,2}月\d{1,2}[日号]")
 _READING = re.compile(r"([^\d]*?)[ :为]{0,2}(\d[\d./]*)(.*)", re.DOTALL)
 _LONG = 8  # figures of a number that counts nothing but names a person or a visit

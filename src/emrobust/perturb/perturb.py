@@ -87,7 +87,10 @@ def _judge(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
 def _touch(
     spans: Sequence[tuple[int, int]], proposed: Iterable[tuple[bool, list[Edit]]]
 ) -> tuple[list[Edit], list[Edit], bool]:
-    """Edits to look at, edits refused at once, and whether one of the former touches a span."""
+    """Edits to look at, edits refused at once, and whether one of the former touches a span.
+
+    An insertion touches a span at its edges too: it would part 1片 from 3次/日.
+    """
     starts, ends = [span[0] for span in spans], [span[1] for span in spans]
     starts.append(sys.maxsize)  # so that a span is always found
     kept: list[Edit] = []
@@ -95,7 +98,12 @@ def _touch(
     touching = False
     for rewrites, edits in proposed:
         for edit in edits:
-            if starts[bisect_right(ends, edit[0])] >= edit[1]:
+            start, end, _ = edit
+            if start == end:
+                free = starts[bisect_left(ends, start)] > end
+            else:
+                free = starts[bisect_right(ends, start)] >= end
+            if free:
                 kept.append(edit)
             elif rewrites:
                 kept.append(edit)

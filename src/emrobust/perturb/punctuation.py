@@ -33,7 +33,7 @@ class Punctuation(Perturbation):
         self.others = marks.others
         self.widths = {**dict(zip(marks.full, marks.half, strict=True)), "、": ","}
         self.widths |= dict(zip(marks.half, marks.full, strict=True))
-        known = "".join({*marks.others, *self.widths})
+        known = "".join(marks.others)
         # A point or colon between figures is part of a number.
         self.marks = re.compile(rf"[{re.escape(known)}](?!\d)")
 

@@ -201,6 +201,7 @@ def _pattern(words: Iterable[str], signs: Iterable[str], units: Iterable[str]) -
     """The whole pattern: what is most frequent first, each part behind a quick look."""
     latin = [word for word in words if is_latin(word)]
     other = [word for word in words if not is_latin(word)]
+    other += [word.upper() for word in other if word.upper() != word]  # 维生素C
     han = [word for word in other if word[0] not in _DIGITS_PLAIN]
     # Words that begin like a number are looked for before numbers, one-letter words with them.
     short = {word[0] for word in han if len(word) == 1} | set(_NUMERALS)
@@ -209,7 +210,7 @@ def _pattern(words: Iterable[str], signs: Iterable[str], units: Iterable[str]) -
     seconds = _firsts(long, 1)
     unit = _units(units)
     reading = rf"[ :：为]{{0,2}}{_NUMBER}(?:[/／]{_NUMBER})?(?:\s?{unit})?"
-    spoken = rf"[{_NUMERALS}]+个?半?[多余来]?个?{unit}[多余]?"
+    spoken = rf"(?:[{_NUMERALS}]+|个把)个?半?[多余来]?个?{unit}[多余]?"
     measure = (
         rf"{_NUMBER}(?:[-~～/×xX*^至到—]{_NUMBER})*(?:\s?[多余来]?个?半?[多余来]?{unit}[多余]?)?"
     )
@@ -219,7 +220,7 @@ def _pattern(words: Iterable[str], signs: Iterable[str], units: Iterable[str]) -
     parts = [
         rf"[{_HARD}]|\.(?![{_DIGITS}])",
         rf"(?=[{_DIGITS}])(?:{times}|{_DATE}|{measure})",
-        rf"(?=[{_firsts(cues)}{_NUMERALS}])(?:{trie(cues)}|{spoken}|[{_NUMERALS}])",
+        rf"(?=[{_firsts(cues)}{_NUMERALS}个])(?:{trie(cues)}|{spoken}|[{_NUMERALS}])",
         rf"(?=[{_firsts(sign)}]){trie(sign)}{reading}",
         rf"(?=[{_firsts(long)}][{seconds}]){trie(long)}",
         rf"(?=[{_LATIN}])(?<![{_LATIN}])(?i:{trie(latin_signs)}{reading}|{trie(latin)}(?![{_LATIN}]))",
@@ -227,7 +228,7 @@ def _pattern(words: Iterable[str], signs: Iterable[str], units: Iterable[str]) -
         f"[{_GRADES}]+[°度级型期]?",
     ]
     # One look at the first character spares most places all the others.
-    firsts = f"{_HARD}.{_DIGITS}{_firsts([*han, *sign])}{_NUMERALS}{_LATIN}\\[{_GRADES}"
+    firsts = f"{_HARD}.{_DIGITS}{_firsts([*han, *sign])}{_NUMERALS}个{_LATIN}\\[{_GRADES}"
     return f"(?=[{firsts}])(?:{'|'.join(parts)})"
 
 
