@@ -21,6 +21,7 @@ model = NeuralClassifier(
     batch_size=8,
     precision="auto",
     checkpoint_seconds=0.02,
+    adversary=given["adversary"],
     seed=3,
 )
 READY.set()  # noqa: F821 - given

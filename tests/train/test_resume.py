@@ -28,6 +28,8 @@ def write_task(folder: Path, network: str, easy, bert: Path, epochs: int) -> Pat
         "network": network,
         "settings": settings,
         "epochs": epochs,
+        # SMART keeps a running average of the weights from one step to the next.
+        "adversary": {"name": "smart", "warmup_steps": 9} if network == "textcnn" else None,
         "texts": texts,
         "targets": matrix.tolist(),
         "checkpoints": str(folder / "checkpoints"),

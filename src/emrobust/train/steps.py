@@ -35,7 +35,8 @@ class Notes:
         given = torch.as_tensor(value, dtype=torch.float64).detach()
         good = given.isfinite()
         pair = torch.stack([given.where(good, 0.0), good.double()])
-        self._sums[name] = self._sums[name] + pair if name in self._sums else pair
+        before = self._sums.get(name)
+        self._sums[name] = pair if before is None else before + pair.to(before.device)
 
     def means(self) -> dict[str, float]:
         """The mean of each name's values."""

@@ -37,7 +37,7 @@ class Passes:
         self.mask = evaluate.batch.mask
         self._embeddings = evaluate.embed()
         self.clean = self._embeddings.detach().float()
-        self._gradient = torch.zeros_like(self.clean)
+        self._gradient: torch.Tensor | None = None
 
     def train(
         self,
@@ -87,22 +87,25 @@ class Passes:
     ) -> torch.Tensor:
         """Embeddings plus δ, a leaf; after the backward pass give it to `keep`."""
         start = self.clean if rows is None else self.clean[rows]
-        return (start.clone() if delta is None else start + delta).requires_grad_()
+        return (start.detach() if delta is None else start + delta).requires_grad_()
 
     def keep(self, point: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
         """Add a point's gradient to the table's share, and give it back."""
         gradient = point.grad
         if gradient is None:
             raise RuntimeError("the network does not use the embeddings that it is given")
-        if rows is None:
-            self._gradient += gradient
+        # Not in place: the caller holds the first one.
+        before = self._gradient
+        if rows is not None:
+            before = torch.zeros_like(self.clean) if before is None else before
+            self._gradient = before.index_add(0, rows, gradient)
         else:
-            self._gradient.index_add_(0, rows, gradient)
+            self._gradient = gradient if before is None else before + gradient
         return gradient
 
     def close(self) -> None:
         """Pass the collected gradient on to the embedding table."""
-        if self._embeddings.requires_grad:
+        if self._embeddings.requires_grad and self._gradient is not None:
             self._embeddings.backward(self._gradient.to(self._embeddings.dtype))  # type: ignore[no-untyped-call]  # PyTorch's own
 
     def report(
