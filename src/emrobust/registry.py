@@ -10,6 +10,7 @@ import ast
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -79,7 +80,8 @@ def sources(kind: str) -> dict[str, str]:
 
 
 def _files(kind: str) -> dict[str, ast.Module]:
-    """The parsed files of a kind's components, by name."""
+@cache
+    """The parsed files of a kind's components, by name; parsed once."""
     found = {}
     for file in resources.files(ROOMS[kind]).iterdir():
         if file.name.endswith(".py") and not file.name.startswith("_"):
