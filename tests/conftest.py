@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emrobust.clinic import tables
+
 # Of a database that lives for one test session on loopback.
 PASSWORD = "s3cret-Pass"  # noqa: S105 - guards nothing
 
@@ -155,3 +157,20 @@ def random_encoder() -> Callable[..., Path]:
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny random BERT."""
     return write_encoder(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="session")
+def passages() -> list[str]:
+    """1,500 made-up sentences; what is found together comes from one body system."""
+    random = np.random.default_rng(0)
+    groups: dict[str, list[str]] = {}
+    for finding in tables.load().findings:
+        for group in finding.groups:
+            groups.setdefault(group, []).append(finding.words[0][0])
+    names = [name for name, words in groups.items() if len(words) >= 6]
+    return [
+        f"患者{random.integers(1, 30)}天前出现"
+        + "、".join(random.choice(groups[names[random.integers(len(names))]], 6, replace=False))
+        + f"，T{random.integers(36, 40)}.5℃，WBC升高。"
+        for _ in range(1500)
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from emrobust.encoder.cooccurrence import WordVectors
 from emrobust.errors import ModelError
 
 NAMES = ("mlm", "words", "passage")
+# The answer at places that only fill a batch up.
+NOTHING = -100
 
 
 class Batch(NamedTuple):
@@ -24,7 +26,7 @@ class Batch(NamedTuple):
         ids: what the encoder reads, int64 [rows, tokens].
         mask: true where there is a token [rows, tokens].
         places: flat positions of the tokens to predict, int64 [predicted].
-        answers: what stood there, int64 [predicted].
+        answers: what stood there, or `NOTHING`, int64 [predicted].
         words: row of each token's word in the word vectors, −1 without, int64 [rows, tokens].
         following: likewise for the row that follows in the corpus [rows, other tokens].
     """
@@ -73,7 +75,7 @@ class Pretrainer(nn.Module):
         )
         states = found.last_hidden_state
         logits = self.predict(states, batch)
-        losses = [functional.cross_entropy(logits.float(), batch.answers)]
+        losses = [functional.cross_entropy(logits.float(), batch.answers, ignore_index=NOTHING)]
         if self.distils:
             middle = found.hidden_states[len(found.hidden_states) // 2]
             losses += [self._words(middle, batch), self._passage(states, batch)]
@@ -85,10 +87,9 @@ class Pretrainer(nn.Module):
 
     def _words(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
         """1 − cosine between each token, halfway up, and the vector of its word, hidden or not."""
-        words = batch.words.flatten()
-        places = torch.nonzero(words >= 0).squeeze(1)
-        guess = self.of_word(states.flatten(0, 1)[places]).float()
-        return _distance(guess, self.vectors[words[places]])
+        known = (batch.words >= 0).float()
+        near = _closeness(self.of_word(states).float(), self.vectors[batch.words])
+        return 1 - (near * known).sum() / known.sum().clamp(min=1)
 
     def _passage(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
         """How far the first token beside the mean is from telling what it cannot see.
@@ -96,25 +97,23 @@ class Pretrainer(nn.Module):
         That is: the vector of the hidden words, and that of the row which follows.
         """
         hidden = torch.zeros_like(batch.words.flatten(), dtype=torch.bool)
-        hidden[batch.places] = True
+        hidden[batch.places[batch.answers != NOTHING]] = True
         unseen = torch.where(hidden.view_as(batch.words), batch.words, -1)
         kept = batch.mask[:, :, None].to(states.dtype)
         mean = (states * kept).sum(1) / kept.sum(1)
         guess = self.of_passage(torch.cat([states[:, 0], mean], -1)).float()
-        own, next_one = guess.chunk(2, -1)
-        return (
-            _distance(own, self._compose(unseen))
-            + _distance(next_one, self._compose(batch.following))
-        ) / 2
+        own, following = guess.chunk(2, -1)
+        near = _closeness(own, self._compose(unseen))
+        return 1 - (near + _closeness(following, self._compose(batch.following))).mean() / 2
 
     def _compose(self, words: torch.Tensor) -> torch.Tensor:
         """Weighted sums of word vectors, float32 [rows, width]."""
         return torch.einsum("rt,rtw->rw", self.weights[words], self.vectors[words])
 
 
-def _distance(guess: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Mean of 1 − cosine; a target of zeros teaches nothing."""
-    return (1 - functional.cosine_similarity(guess, target, eps=1e-6)).mean()
+def _closeness(guess: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Cosine along the last axis; 0 for a target of zeros, which teaches nothing."""
+    return functional.cosine_similarity(guess, target, dim=-1, eps=1e-6)
 
 
 def masked_lm_head(model: PreTrainedModel) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -159,13 +158,13 @@ def accuracy(pretrainer: Pretrainer, batch: Batch) -> tuple[float, int, int]:
         input_ids=batch.ids, attention_mask=batch.mask.long()
     ).last_hidden_state
     logits = pretrainer.predict(states, batch).float()
-    loss = functional.cross_entropy(logits, batch.answers, reduction="sum")
+    loss = functional.cross_entropy(logits, batch.answers, reduction="sum", ignore_index=NOTHING)
     right = (logits.argmax(-1) == batch.answers).sum()
-    return float(loss), int(right), len(batch.answers)
+    return float(loss), int(right), int((batch.answers != NOTHING).sum())
 
 
 def word_rows(words: np.ndarray, vectors: WordVectors | None) -> np.ndarray:
     """Rows of the word vectors for words of the corpus's vocabulary, −1 where there is none."""
     if vectors is None:
         return np.full(words.shape, -1, np.int64)
-    return cast("np.ndarray", np.where(words >= 0, vectors.rows[np.maximum(words, 0)], -1))
+    return np.where(words >= 0, vectors.rows[np.maximum(words, 0)], -1)

@@ -14,6 +14,8 @@ import numpy as np
 from emrobust import rng
 
 Packing = Literal["passages", "full"]
+# Kernels are compiled and kept for every new shape: few widths save time and gigabytes.
+STRIDE = 8
 _SHORTEST = 4
 _POOL = 64
 
@@ -65,12 +67,12 @@ def plan(lengths: np.ndarray, tokens: int, seed: int, epoch: int) -> list[np.nda
 
 
 def _cut(rows: np.ndarray, lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
-    """Cut rows sorted from short to long; the last of a batch is its longest."""
+    """Cut rows sorted from short to long, by widths rounded up to `STRIDE`."""
     batches, start = [], 0
-    sizes = lengths[rows]
+    widths = -(-lengths[rows] // STRIDE) * STRIDE
     while start < len(rows):
-        # The largest count with count · (longest of them) within the budget.
-        fits = np.arange(1, len(rows) - start + 1) * sizes[start:] <= tokens
+        # The largest count with count · (widest of them) within the budget.
+        fits = np.arange(1, len(rows) - start + 1) * widths[start:] <= tokens
         count = max(int(fits.argmin()) if not fits.all() else len(fits), 1)
         batches.append(rows[start : start + count])
         start += count

@@ -8,6 +8,8 @@ the text as it was written.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +23,7 @@ from emrobust.errors import ModelError
 from emrobust.placeholders import PLACEHOLDERS
 
 PAD, UNKNOWN, CLS, SEP, MASK = SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_LATIN = re.compile("[a-z]+")
 _GREEK = "αβγδεζηθικλμνξοπρστυφχψω"
 _MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~，。、？；：“”‘’（）《》【】—…·°±×÷≤≥≈→←↑↓△▲○●■□★※∶"
 # The most common ideographs of mainland print (GB/T 2312, level 1): a hospital may need them
@@ -43,24 +46,21 @@ def learn(texts: Iterable[str], *, pieces: int = 1500, min_count: int = 2) -> To
     Raises:
         ModelError: the texts hold nothing to learn from.
     """
-    tokenizer = _pipeline()
     letters: Counter[str] = Counter()
     words: Counter[str] = Counter()
     for text in texts:
-        level = tokenizer.normalizer.normalize_str(text)
-        for word in level.split():
-            if len(word) == 1 or not word.isascii():
-                letters.update(word)
-            else:
-                words.update(_latin(word))
-    if not letters and not words:
+        level = unicodedata.normalize("NFKC", text).lower()
+        letters.update(level)
+        words.update(_LATIN.findall(level))
+    signs = {sign for sign, count in letters.items() if count >= min_count and _is_sign(sign)}
+    if not words and not any(map(_is_sign, letters)):
         raise ModelError("the corpus holds no text to learn a vocabulary from")
-    signs = {sign for sign, count in letters.items() if count >= min_count and not sign.isdigit()}
     alphabet = signs | set(_GREEK + _MARKS) | {sign for sign in _LEVEL_1 if sign}
     learned = _word_pieces(words, pieces)
     special = [*SPECIAL, *PLACEHOLDERS.values()]
     rest = sorted((alphabet | set("0123456789")) - set(learned))
     tokens = [*special, *learned, *rest]
+    tokenizer = _pipeline()
     tokenizer.model = WordPiece(
         vocab={token: number for number, token in enumerate(tokens)},
         unk_token=UNKNOWN,
@@ -77,7 +77,7 @@ def learn(texts: Iterable[str], *, pieces: int = 1500, min_count: int = 2) -> To
 
 def save(tokenizer: Tokenizer, folder: Path, max_length: int) -> None:
     """Write what ``AutoTokenizer`` reads."""
-    PreTrainedTokenizerFast(
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         model_max_length=max_length,
         pad_token=PAD,
@@ -105,9 +105,9 @@ def _pipeline() -> Tokenizer:
     return tokenizer
 
 
-def _latin(word: str) -> list[str]:
-    """Runs of letters in a word that may also hold digits and signs."""
-    return "".join(sign if sign.isalpha() else " " for sign in word).split()
+def _is_sign(sign: str) -> bool:
+    """Whether a character can be a token of its own: no letter of a word, digit or space."""
+    return sign.isprintable() and not (sign.isspace() or sign.isdigit() or _LATIN.match(sign))
 
 
 def _word_pieces(words: Counter[str], count: int) -> list[str]:

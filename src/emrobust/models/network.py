@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -139,9 +141,20 @@ def load(folder: Path) -> Network:
 
 
 def save_weights(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write tensors as safetensors, all or nothing."""
+    """Write tensors as safetensors, all or nothing.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
     with runs.atomic_file(path) as partial:
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, partial)
+        try:
+            save_file(
+                {name: value.detach().contiguous() for name, value in tensors.items()}, partial
+            )
+        except SafetensorError as error:
+            # The system's error is in the message only: "… No space left on device (os error 28)".
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, "not written") from None
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -13,10 +13,10 @@ import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors.numpy import load_file, save_file
 from transformers import (
     AutoModelForMaskedLM,
@@ -60,6 +60,12 @@ class Architecture(BaseModel):
     positions: int = Field(512, ge=32, le=8192)
     pieces: int = Field(1500, ge=64, description="word pieces for Latin words")
 
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError("`width` must be a multiple of `heads`")
+        return self
+
 
 class Settings(NamedTuple):
     """What ``--set`` can change."""
@@ -88,17 +94,20 @@ def read_settings(assignments: Sequence[str], *, continued: bool) -> Settings:
             problems.append(f"`{key}` is no setting of pretraining. {did_you_mean(key, known)}")
             continue
         values[key] = _value(value)
-    try:
-        shape = {k: v for k, v in values.items() if k in Architecture.model_fields}
-        rest = {k: v for k, v in values.items() if k not in shape}
-        settings = Settings(Architecture(**shape), Recipe(**rest))
-        if settings.architecture.width % settings.architecture.heads:
-            problems.append("`width` must be a multiple of `heads`.")
-    except ValidationError as error:
-        problems += [f"`{e['loc'][0]}`: {e['msg']}." for e in error.errors(include_input=False)]
+    made: list[Any] = []
+    for section in (Architecture, Recipe):
+        try:
+            made.append(section(**{k: v for k, v in values.items() if k in section.model_fields}))
+        except ValidationError as error:
+            problems += [
+                f"`{e['loc'][0]}`: {e['msg'].removeprefix('Value error, ')}."
+                if e["loc"]
+                else f"{e['msg'].removeprefix('Value error, ')}."
+                for e in error.errors(include_input=False)
+            ]
     if problems:
         raise ConfigError("\n".join(["the settings are wrong:", *(f"  - {p}" for p in problems)]))
-    return settings
+    return Settings(*made)
 
 
 def _value(text: str) -> Any:

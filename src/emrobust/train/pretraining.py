@@ -35,7 +35,7 @@ from emrobust.train import checkpoints
 from emrobust.train.checkpoints import Snapshot, State
 from emrobust.train.loop import uses_bf16
 
-_STRIDE = 8
+_PREDICTED = 64
 _LOOK_EVERY = 50
 _WRITING_SHARE = 20
 
@@ -101,6 +101,7 @@ class _Run:
     state: State = field(default_factory=State)
     sums: np.ndarray = field(default_factory=lambda: np.zeros(0))
     tokens: int = 0
+    measured: tuple[int, float] = (0, 0.0)
     saved_at: float = field(default_factory=time.monotonic)
     pause: float = 0.0
     ticked: float = field(default_factory=time.monotonic)
@@ -270,7 +271,12 @@ def make_batch(run: _Run, rows: np.ndarray, hide: np.ndarray, random: np.random.
         ids, corpus.begins[taken], ordinary, random,
         rates=hide[words], mask=vocabulary.mask, others=vocabulary.ordinary,
     )  # fmt: skip
-    hidden = np.flatnonzero(masked.chosen)
+    # Rounded up with places that teach nothing, so that few shapes occur.
+    found = np.flatnonzero(masked.chosen)
+    hidden = np.zeros(-(-max(len(found), 1) // _PREDICTED) * _PREDICTED, np.int64)
+    hidden[: len(found)] = found
+    answers = np.full(len(hidden), objectives.NOTHING)
+    answers[: len(found)] = ids.ravel()[found]
     after = np.minimum(rows + 1, len(run.rows.lengths) - 1)
     next_taken, next_ordinary = _stretch(run.rows, after)
     next_words = np.where(next_ordinary, corpus.words[next_taken], -1)
@@ -278,7 +284,7 @@ def make_batch(run: _Run, rows: np.ndarray, hide: np.ndarray, random: np.random.
         torch.from_numpy(masked.ids),
         torch.from_numpy(np.arange(ids.shape[1])[None] <= lengths[:, None] + 1),
         torch.from_numpy(hidden),
-        torch.from_numpy(ids.ravel()[hidden]),
+        torch.from_numpy(answers),
         torch.from_numpy(objectives.word_rows(np.where(ordinary, words, -1), run.vectors)),
         torch.from_numpy(objectives.word_rows(next_words, run.vectors)),
     )
@@ -290,7 +296,7 @@ def _stretch(rows: packing.Rows, chosen: np.ndarray) -> tuple[np.ndarray, np.nda
     Both [rows, tokens]: the first column and at least the last are left for special tokens.
     """
     lengths = rows.lengths[chosen]
-    width = -(-(int(lengths.max()) + 2) // _STRIDE) * _STRIDE
+    width = -(-(int(lengths.max()) + 2) // packing.STRIDE) * packing.STRIDE
     places = np.arange(width) - 1
     ordinary = (places >= 0) & (places < lengths[:, None])
     return np.where(ordinary, rows.starts[chosen][:, None] + places, 0), ordinary
@@ -299,6 +305,8 @@ def _stretch(rows: packing.Rows, chosen: np.ndarray) -> tuple[np.ndarray, np.nda
 def _measure(run: _Run) -> None:
     """Perplexity and accuracy on the held-out rows, always under the same masks."""
     _look(run)
+    _clock(run)
+    clocked = run.state.seconds
     pretrainer = run.accelerator.unwrap_model(run.pretrainer).eval()
     lengths = run.rows.lengths[run.held_out] + 2
     # As BERT hides, whatever the recipe says, so that perplexities can be compared.
@@ -310,23 +318,23 @@ def _measure(run: _Run) -> None:
         with torch.inference_mode(), _autocast(run):
             more = objectives.accuracy(pretrainer, batch.to(run.accelerator.device))
         loss, right, count = loss + more[0], right + more[1], count + more[2]
-    _clock(run)
     history = run.state.history
-    before = history[-1] if history else {"step": 0, "tokens": 0, "seconds": 0.0}
-    steps = run.state.step - int(before["step"] or 0)
-    seconds = run.state.seconds - float(before["seconds"] or 0)
+    steps = run.state.step - int((history[-1]["step"] if history else 0) or 0)
+    tokens, seconds = run.tokens - run.measured[0], clocked - run.measured[1]
     row: dict[str, float | None] = {
         "step": run.state.step,
         "tokens": run.tokens,
-        "seconds": run.state.seconds,
+        "seconds": clocked,
         **dict(zip(objectives.NAMES, (run.sums / max(steps, 1)).tolist(), strict=False)),
         "perplexity": math.exp(min(loss / max(count, 1), 50.0)),
         "masked_accuracy": right / max(count, 1),
         "learning_rate": _rate(run, run.state.step - 1),
-        "tokens_per_second": (run.tokens - int(before["tokens"] or 0)) / max(seconds, 1e-9),
+        "tokens_per_second": tokens / max(seconds, 1e-9),
     }
     history.append(row)
     run.sums[:] = 0
+    _clock(run)
+    run.measured = (run.tokens, run.state.seconds)
 
 
 def _rate(run: _Run, step: int) -> float:
@@ -373,6 +381,7 @@ def _resume(run: _Run) -> None:
     run.state = snapshot.state
     run.tokens = int(snapshot.extra["tokens"])
     run.sums = snapshot.extra["sums"].numpy().copy()
+    run.measured = (run.tokens, run.state.seconds)
     checkpoints.restore_moments(named, run.optimizer, snapshot)
     _begin_epoch(run, run.state.epoch)
 
