@@ -21,6 +21,8 @@ from emrobust.errors import ConfigError, did_you_mean
 # kind → the room whose files are its components
 ROOMS = {
     "model": "emrobust.models",
+    "detector": "emrobust.deid",
+    "normalizer": "emrobust.normalize",
     "perturbation": "emrobust.perturb",
     "adversary": "emrobust.train.adversaries",
     "loss": "emrobust.train.losses",
@@ -79,8 +81,8 @@ def sources(kind: str) -> dict[str, str]:
     return {name: _source(tree) for name, tree in _files(kind).items()}
 
 
-def _files(kind: str) -> dict[str, ast.Module]:
 @cache
+def _files(kind: str) -> dict[str, ast.Module]:
     """The parsed files of a kind's components, by name; parsed once."""
     found = {}
     for file in resources.files(ROOMS[kind]).iterdir():

@@ -1,0 +1,44 @@
+"""All detectors over one text.
+
+Detectors are built once a process by `load`; they hold nothing but compiled patterns and
+tables, so processes that fork or spawn each use their own.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+
+from emrobust import registry
+from emrobust.deid.detector import Detector, Row, fold
+from emrobust.deid.spans import Span, resolve
+
+
+def load(names: Iterable[str] | None = None) -> tuple[Detector, ...]:
+    """Detectors by name, or all that run by default; built once a process.
+
+    Raises:
+        ConfigError: no such detector; suggests the nearest.
+    """
+    return _load(
+        tuple(registry.names("detector")) if names is None else tuple(names), names is None
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _load(names: tuple[str, ...], only_default: bool) -> tuple[Detector, ...]:
+    kinds = [registry.get("detector", name) for name in names]
+    return tuple(kind() for kind in kinds if kind.default or not only_default)
+
+
+def detect(text: str, detectors: Sequence[Detector], row: Row | None = None) -> list[Span]:
+    """Identifiers of one text, not overlapping, in order.
+
+    Args:
+        text: the original; offsets are into it.
+        detectors: from `load`.
+        row: values of other columns of the same row, by kind.
+    """
+    folded = fold(text)
+    found = [span for detector in detectors for span in detector.find(folded, row)]
+    return resolve(found, text)

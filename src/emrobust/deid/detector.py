@@ -1,0 +1,66 @@
+"""What every detector is: a text in, spans of a few kinds out."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from emrobust.deid.spans import Span
+
+Row = Mapping[str, Sequence[str]]
+"""Values of other columns of the same row by kind, as they stand there: the patient's name
+(``patient_name``), numbers (``id_card``, ``phone``, ``visit_no`` …), the doctor's name
+(``doctor_name``). What of them occurs in the text is an identifier."""
+
+HAN = "\u3400-\u4dbf\u4e00-\u9fff"
+
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_SIGNS = dict.fromkeys(map(ord, "‐‑‒–—―−﹣"), "-") | {
+    ord(wide): " " for wide in "\u3000\xa0\u2002\u2003\u2009\u200b\u200c\u200d\u2060\ufeff\xad"
+}
+_DOTS = dict.fromkeys(map(ord, "•‧∙・･"), "·")
+_FOLD = {**_WIDE, **_SIGNS, **_DOTS}
+_FOLDED = re.compile("[！-～‐-―−﹣\u3000\xa0\u2002\u2003\u2009\u200b-\u200d\u2060\ufeff\xad•‧∙・･]")
+
+
+def fold(text: str) -> str:
+    """The text with full-width letters, digits and signs as ASCII, one character for one.
+
+    Dashes become ``-``, spaces of every width (and invisible characters) a space, dots in names
+    ``·``; ``，`` becomes ``,``, while ``、`` and ``。`` stay. Offsets stay those of the original.
+    """
+    return text.translate(_FOLD) if _FOLDED.search(text) else text
+
+
+class Detector(ABC):
+    """Finds identifiers of some kinds. It keeps no state, so one instance serves all texts.
+
+    Attributes:
+        kinds: what it may find, keys of `emrobust.placeholders.PLACEHOLDERS`.
+        source: where its knowledge comes from.
+        default: whether it runs when no detectors are named; engines that need a model don't.
+    """
+
+    kinds: ClassVar[tuple[str, ...]]
+    source: ClassVar[str]
+    default: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @abstractmethod
+    def find(self, text: str, row: Row | None = None) -> list[Span]:
+        """Spans in any order; they may overlap.
+
+        Args:
+            text: a note, already through `fold`, so that offsets are those of the original.
+            row: values of other columns of the same row, by kind.
+        """
+
+    def span(self, start: int, end: int, score: float, evidence: str, kind: str = "") -> Span:
+        """A span of this detector; of its first kind unless told."""
+        return Span(start, end, kind or self.kinds[0], score, self.name, evidence)
