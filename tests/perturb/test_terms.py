@@ -34,10 +34,14 @@ def test_the_guards_accept_every_row_in_both_directions():
     [
         (Colloquial(rate=1, direction="colloquial", use="all"), "腹胀", ("肚子胀", "肚子发胀")),
         (Colloquial(rate=1, direction="formal", use="all"), "肚子疼", ("腹痛",)),
-        (Colloquial(rate=1, direction="colloquial", use="all"), "头痛3小时", ("个钟头", "3钟头", "3个小时")),
+        (
+            Colloquial(rate=1, direction="colloquial", use="all"),
+            "头痛3小时",
+            ("个钟头", "3钟头", "3个小时"),
+        ),
         (Abbreviation(rate=1, direction="abbreviate", use="all"), "冠心病", ("CHD", "CAD")),
         (Abbreviation(rate=1, direction="expand", use="all"), "否认COPD", ("慢性阻塞性肺疾病",)),
-        (Abbreviation(rate=1, direction="abbreviate", use="all"), "腹泻2天", ("2d", "2 d", "2D")),
+        (Abbreviation(rate=1, direction="abbreviate", use="all"), "腹泻2天", ("2d", "2D")),
         (Abbreviation(rate=1, direction="abbreviate"), "体温38.5摄氏度", ("T 38.5", "T38.5", "T:")),
         (Abbreviation(rate=1, direction="expand"), "BP120/80", ("血压120/80mmHg",)),
         (Abbreviation(rate=1, use="all"), "测血压", ("BP",)),
@@ -87,6 +91,19 @@ def test_what_training_writes_no_robustness_suite_writes():
     assert written["train"]
     assert written["test"]
     assert not written["train"] & written["test"]
+
+
+def test_the_name_of_a_vital_sign_is_a_term_only_without_its_value():
+    one = Abbreviation(rate=1, direction="abbreviate", use="all")
+    assert [edit.text for edit in one.propose("血压升高", drawn(0))] != []
+    (edit,) = one.propose("血压120/80mmHg", drawn(0))
+    assert (edit.start, edit.end) == (0, len("血压120/80mmHg"))
+    assert "120/80" in edit.text
+
+
+def test_history_goes_with_a_disease_that_takes_the_word_for_itself():
+    done = perturb("否认HTN史", [Abbreviation(rate=1, direction="expand", use="all")], 0, "x")
+    assert done.text == "否认高血压病史"
 
 
 def test_a_drug_is_not_renamed_unless_asked():

@@ -18,6 +18,7 @@ FOLDER = Path(__file__).parent / "tables"
 Type = Literal[
     "symptom",
     "sign",
+    "vital",
     "disease",
     "test",
     "drug",

@@ -45,6 +45,7 @@ class Abbreviation(Perturbation):
         types: tuple[Type, ...] = (
             "symptom",
             "sign",
+            "vital",
             "disease",
             "test",
             "procedure",
@@ -61,4 +62,4 @@ class Abbreviation(Perturbation):
     def propose(self, text: str, random: Random) -> list[Edit]:
         """See `Perturbation.propose`."""
         found = terms.places(text, self.swaps) + terms.measures(text, self.ways)
-        return terms.replace(found, self.gaps, random)
+        return terms.replace(text, found, self.gaps, random)

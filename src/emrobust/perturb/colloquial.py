@@ -51,4 +51,4 @@ class Colloquial(Perturbation):
     def propose(self, text: str, random: Random) -> list[Edit]:
         """See `Perturbation.propose`."""
         found = terms.places(text, self.swaps) + terms.measures(text, self.ways)
-        return terms.replace(found, self.gaps, random)
+        return terms.replace(text, found, self.gaps, random)

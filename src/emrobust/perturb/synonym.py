@@ -47,7 +47,7 @@ class Synonym(Perturbation):
 
     def propose(self, text: str, random: Random) -> list[Edit]:
         """See `Perturbation.propose`."""
-        return terms.replace(terms.places(text, self.swaps), self.gaps, random)
+        return terms.replace(text, terms.places(text, self.swaps), self.gaps, random)
 
 
 def _neighbours(path: Path, types: tuple[Type, ...], least: float) -> terms.Swaps:
