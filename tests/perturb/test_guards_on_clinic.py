@@ -27,7 +27,8 @@ from emrobust.perturb.edits import join
 BLOCKS = 2  # of 5,000 visits
 STOP = re.compile(r"[，。；：,;:!！\n]|\.(?!\d)")
 JOINT = re.compile(r"[，。；：,;:!！\n、/\s]|\.(?!\d)")
-NEGATING = re.compile("[无未没否]")
+# A denial, and not a word for a weakness such as 没胃口.
+NEGATING = re.compile("[无未否]|没(?!胃口|意思|劲|力|精神|食欲|兴趣|味|知觉|睡|心思|记性)")
 FIGURE = re.compile(r"\d|\.\d")
 # Words of sentences.csv that tell of others, of the past, or of doubt.
 CUES = re.compile(
@@ -207,6 +208,8 @@ def says_the_same(kind: str, old: str, new: str, wordings: Wordings) -> bool:
         return True
     rules = {
         "negation": lambda: normal(new) in wordings.denials,
+        # What is not seen may get a typing error, as a denied finding may.
+        "normal": lambda: old[0] == "未" and new[0] in "未没无",
         "side": lambda: set("左右双") & set(old) == set("左右双") & set(new),
         "drug": lambda: (old, new) in wordings.drugs,
         "dose": lambda: dose(old) == dose(new),
@@ -240,6 +243,8 @@ def holds(check: Check, note: Note, text: str, moved: Offsets, wordings: Wording
     old, new = note.text[check.first.start : check.first.end], text[slice(*first)]
     between = text[first[1] : second[0]]
     if check.kind == "exact":
+        # A replacement that holds more than the span is compared as a whole.
+        old = note.text[slice(*moved.cover(check.first.start, check.first.end))]
         same = says_the_same(check.first.kind, old, new, wordings)
         return same and not has_grown(text, first, note, check.first)
     if check.kind == "told":

@@ -30,9 +30,15 @@ _LAST_JOINT = re.compile(rf"[\s\S]*[{JOINTS}]")
 
 
 class Facts(NamedTuple):
-    """The guarded facts of a text in order; equal facts may stand at different places."""
+    """The guarded facts of a text; equal facts may stand at different places.
 
-    tokens: tuple[Token, ...]
+    Attributes:
+        tokens: the facts in order, with the edges of the clauses that cues govern.
+        plain: spans of words such as 无力, which may be replaced whole and not cut.
+    """
+
+    tokens: list[Token]
+    plain: list[tuple[int, int]]
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -62,22 +68,19 @@ def protected(text: str) -> list[tuple[int, int]]:
 @functools.lru_cache(maxsize=64)
 def facts(text: str) -> Facts:
     """The guarded facts of ``text``."""
-    return Facts(tuple(_facts(text)))
+    plain: list[tuple[int, int]] = []
+    return Facts(_find(text, plain), plain)
 
 
-def _tokens(text: str) -> list[Token]:
-    found = tokens.load().scan.finditer(text)
-    return [Token(*sort(match[0]), *match.span()) for match in found]
-
-
-def _facts(text: str) -> list[Token]:
-    """Tokens that tell something, with the edges of the clauses that cues govern."""
+def _find(text: str, plain: list[tuple[int, int]]) -> list[Token]:
+    """Tokens that tell something, with edges; adds the spans of plain words to ``plain``."""
     told: list[Token] = []
     edge: re.Match[str] | None = None
     is_open = False
     for match in tokens.load().scan.finditer(text):
         kind, value = sort(match[0])
         if kind == PLAIN:
+            plain.append(match.span())
             continue
         if kind in _BACKWARD and (opening := _opening(text, match, edge)):
             told.append(opening)
@@ -113,16 +116,18 @@ def permits(text: str, edits: Iterable[Edit]) -> bool:
 def keeps(text: str, settled: Sequence[Edit], edited: str) -> bool:
     """`permits`, where the edits are settled and the edited text is known."""
     before, after = facts(text), facts(edited)
-    if before != after:
+    if len(before.tokens) != len(after.tokens):
         return False
     moved = Offsets(settled)
     for old, new in zip(before.tokens, after.tokens, strict=True):
+        if old[:2] != new[:2]:  # kind and value
+            return False
         if old.kind == EDGE:
             if moved.place(old.start) != new.start:
                 return False
         elif not _stands(old, new, moved, text, edited):
             return False
-    return all(_is_harmless(text, edit) for edit in settled)
+    return all(_is_harmless(text, edit, before.plain) for edit in settled)
 
 
 def _stands(old: Token, new: Token, moved: Offsets, text: str, edited: str) -> bool:
@@ -144,25 +149,26 @@ def _stands(old: Token, new: Token, moved: Offsets, text: str, edited: str) -> b
     return not (before[0] and behind[1]) and not (behind[0] and before[1])
 
 
-def _is_harmless(text: str, edit: Edit) -> bool:
+def _is_harmless(text: str, edit: Edit, plain: Iterable[tuple[int, int]]) -> bool:
     """Whether an edit cuts no plain word and turns nothing into its opposite."""
-    old, new = text[edit.start : edit.end], edit.text
-    if any(
-        one.search(old) and other.search(new) and not (one.search(new) or other.search(old))
-        for pair in tokens.load().opposites
-        for one, other in (pair, pair[::-1])
-    ):
-        return False
-    return all(
-        end <= edit.start or edit.end <= start or (edit.start <= start and end <= edit.end)
-        for start, end in _plain(text)
+    first, last, new = edit
+    for start, end in plain:
+        if start < last and first < end and not (first <= start and end <= last):
+            return False
+    return not _turns_round(text[first:last], new)
+
+
+def _turns_round(old: str, new: str) -> bool:
+    lexicon = tokens.load()
+    return (
+        lexicon.poles.search(old) is not None
+        and lexicon.poles.search(new) is not None
+        and any(
+            one.search(old) and other.search(new) and not (one.search(new) or other.search(old))
+            for pair in lexicon.opposites
+            for one, other in (pair, pair[::-1])
+        )
     )
-
-
-@functools.lru_cache(maxsize=64)
-def _plain(text: str) -> list[tuple[int, int]]:
-    """Spans of the words that may be replaced whole and not cut."""
-    return [(token.start, token.end) for token in _tokens(text) if token.kind == PLAIN]
 
 
 def check_row(term: str, other: str) -> str | None:
@@ -178,6 +184,6 @@ def check_row(term: str, other: str) -> str | None:
         return "it changes a guarded fact (negation, doubt, side, number, unit, drug, test, kin)"
     if not permits(term, [Edit(0, len(term), other)]):
         return "it turns a term into its opposite, or moves a guarded fact"
-    if any(token.kind == EDGE for token in _tokens(other)):
+    if any(sort(match[0])[0] == EDGE for match in tokens.load().scan.finditer(other)):
         return "it holds punctuation that ends a sentence or clause"
     return None

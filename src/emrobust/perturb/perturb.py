@@ -14,7 +14,9 @@ from emrobust.perturb import guards, tokens
 from emrobust.perturb.edits import Edit, join, settle
 from emrobust.perturb.perturbation import Perturbation
 
-_JOINT = re.compile(f"[{guards.JOINTS}]")
+_MARK = re.compile(f"[{guards.JOINTS}{re.escape(tokens.STOPS)}？?]")
+# Marks that end a clause alike, and are no part of any number.
+_ALIKE = frozenset("，。；,;！!")
 
 
 class Perturbed(NamedTuple):
@@ -69,15 +71,16 @@ def _judge(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
     Most edits touch nothing guarded; if a second pass of the pattern then finds the same
     pieces, nothing guarded was made either. Only otherwise are facts compared.
     """
-    spans = guards.protected(text)
+    inner = tokens.load().inner
+    spans = [match.span() for match in inner.finditer(text)]
     kept, refused, touching = _touch(spans, proposed)
     settled = settle(kept)
-    if not touching and not _moves_joint(text, settled):
+    if not touching and not _moves_mark(text, settled):
         edited = join(text, settled)
-        if tokens.load().scan.findall(edited) == [text[start:end] for start, end in spans]:
+        if inner.findall(edited) == [text[start:end] for start, end in spans]:
             return Perturbed(edited, settled, refused)
     passed: list[Edit] = []
-    for start, end, group in _windows(text, settled, spans):
+    for start, end, group in _windows(text, settled):
         good, bad = _pick_out(text[start:end], start, group)
         passed += good
         refused += bad
@@ -113,19 +116,28 @@ def _touch(
     return kept, refused, touching
 
 
-def _moves_joint(text: str, settled: Iterable[Edit]) -> bool:
-    """Whether a separator may be lost, made or moved: what looks back goes back to it."""
-    return _JOINT.search("".join([text[s:e] + new for s, e, new in settled])) is not None
+def _moves_mark(text: str, settled: Iterable[Edit]) -> bool:
+    """Whether a mark may be lost, made or moved that ends or separates what cues govern.
+
+    One stop put for another ends the same.
+    """
+    changed = "".join(
+        [
+            text[start:end] + new
+            for start, end, new in settled
+            if end - start != 1 or text[start] not in _ALIKE or not (new and _ALIKE.issuperset(new))
+        ]
+    )
+    return _MARK.search(changed) is not None
 
 
-def _windows(
-    text: str, settled: Sequence[Edit], spans: Iterable[tuple[int, int]]
-) -> Iterator[tuple[int, int, list[Edit]]]:
+def _windows(text: str, settled: Sequence[Edit]) -> Iterator[tuple[int, int, list[Edit]]]:
     """Parts of the text that hold all an edit can change the facts of: start, end, its edits.
 
     No cue reaches beyond the edge of its clause, and an edit at an edge can join two clauses:
     so a part goes to the second edge on either side.
     """
+    spans = guards.protected(text)
     edges = [s for s, e in spans if e - s == 1 and text[s] in tokens.STOPS]
     group: list[Edit] = []
     begin = finish = 0

@@ -66,20 +66,24 @@ class Lexicon(NamedTuple):
     """The tables, compiled.
 
     Attributes:
-        scan: finds every guarded piece.
+        scan: finds every guarded piece, the edges of clauses among them.
+        inner: the same without the edges, which is quicker.
         words: writing in lower case → kind and value.
         units: writing in lower case → unit.
         signs: a vital sign's name in lower case → the sign.
         cues: single characters that are a guarded fact, or a part of one, wherever they stand.
         opposites: pairs of patterns, of which one text may not change from one to the other.
+        poles: finds any of these.
     """
 
     scan: re.Pattern[str]
+    inner: re.Pattern[str]
     words: Mapping[str, tuple[str, str]]
     signs: Mapping[str, str]
     units: Mapping[str, str]
     cues: frozenset[str]
     opposites: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
+    poles: re.Pattern[str]
 
 
 def trie(words: Iterable[str]) -> str:
@@ -130,7 +134,8 @@ def load() -> Lexicon:
     signs = _inverse(cues["vital"])
     words = _words(cues)
     return Lexicon(
-        scan=re.compile(_pattern(words, signs, units)),
+        scan=re.compile(_pattern(words, signs, units, edges=True)),
+        inner=re.compile(_pattern(words, signs, units, edges=False)),
         words=words,
         signs=signs,
         units=units,
@@ -139,6 +144,7 @@ def load() -> Lexicon:
             (re.compile(trie(one)), re.compile(trie(other)))
             for one, other in cues["opposites"].values()
         ),
+        poles=re.compile(trie(w for pair in cues["opposites"].values() for o in pair for w in o)),
     )
 
 
@@ -186,18 +192,20 @@ def _add_lexicon(found: dict[str, tuple[str, str]]) -> None:
     """
     known = lexicon.load()
     for entry in known.entries:
-        if entry.type not in {"drug", "test"}:
+        if entry.type not in {"drug", "test", "vital"}:
             continue
         named = (found.get(form.lower(), ("", "")) for form in entry.forms)
         fact = next((fact for fact in named if fact[0] in {"drug", "lab"}), None)
-        if fact is None and entry.type == "test":
+        if fact is None and entry.type != "drug":
             continue
         for form in entry.forms:
             if len(known.owners(form)) == 1 and (len(form) > _FEW_LETTERS or not is_latin(form)):
                 found.setdefault(form.lower(), fact or ("drug", entry.formal))
 
 
-def _pattern(words: Iterable[str], signs: Iterable[str], units: Iterable[str]) -> str:
+def _pattern(
+    words: Iterable[str], signs: Iterable[str], units: Iterable[str], *, edges: bool
+) -> str:
     """The whole pattern: what is most frequent first, each part behind a quick look."""
     latin = [word for word in words if is_latin(word)]
     other = [word for word in words if not is_latin(word)]
@@ -218,7 +226,7 @@ def _pattern(words: Iterable[str], signs: Iterable[str], units: Iterable[str]) -
     sign = [word for word in signs if not is_latin(word)]
     latin_signs = [word for word in signs if is_latin(word)]
     parts = [
-        rf"[{_HARD}]|\.(?![{_DIGITS}])",
+        *([rf"[{_HARD}]|\.(?![{_DIGITS}])"] if edges else []),
         rf"(?=[{_DIGITS}])(?:{times}|{_DATE}|{measure})",
         rf"(?=[{_firsts(cues)}{_NUMERALS}个])(?:{trie(cues)}|{spoken}|[{_NUMERALS}])",
         rf"(?=[{_firsts(sign)}]){trie(sign)}{reading}",
@@ -228,7 +236,8 @@ def _pattern(words: Iterable[str], signs: Iterable[str], units: Iterable[str]) -
         f"[{_GRADES}]+[°度级型期]?",
     ]
     # One look at the first character spares most places all the others.
-    firsts = f"{_HARD}.{_DIGITS}{_firsts([*han, *sign])}{_NUMERALS}个{_LATIN}\\[{_GRADES}"
+    firsts = f"{_DIGITS}{_firsts([*han, *sign])}{_NUMERALS}个{_LATIN}\\[{_GRADES}"
+    firsts += f"{_HARD}." if edges else ""
     return f"(?=[{firsts}])(?:{'|'.join(parts)})"
 
 
