@@ -32,7 +32,7 @@ def settle(edits: Iterable[Edit]) -> list[Edit]:
     kept: list[Edit] = []
     last = -1
     for edit in edits:
-        if edit[0] > last or (edit[0] == last and not _meet(kept[-1], edit)):
+        if not kept or edit[0] > last or (edit[0] == last and not _meet(kept[-1], edit)):
             kept.append(edit)
             last = edit[1]
             continue
