@@ -15,14 +15,21 @@ from typing import Any
 import torch
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import logging
 
 from emrobust.encoder import embedded
 from emrobust.errors import ModelError
 
-_PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_PATTERNS = ["*.json", "*.txt", "*.model", "*.spm", "*.safetensors"]
 _SECONDS = 5.0
 # Encoders round their tables up and leave a few rows free; a tokenizer that leaves more of them
 # unused belongs to another encoder.
@@ -175,7 +182,7 @@ def read_encoder(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
         raise ModelError(f"{folder} has no model.safetensors", "Copy the whole folder again.")
     try:
         # A pooler that the file lacks is filled at random, and dropped again.
-        with _quiet(), torch.random.fork_rng(devices=[]):
+        with quiet(), torch.random.fork_rng(devices=[]):
             encoder, report = AutoModel.from_pretrained(
                 folder,
                 config=config,
@@ -200,8 +207,33 @@ def read_encoder(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     return found
 
 
+def read_masked_lm(folder: Path) -> tuple[Any, PreTrainedModel]:
+    """Tokenizer and masked language model of a checkpoint, in float32 and not in training.
+
+    Raises:
+        ModelError: as `read` does; or there is no masked-LM head, no [MASK] or no fast tokenizer.
+    """
+    tokenizer, _ = read(folder)
+    if tokenizer.mask_token_id is None or not tokenizer.is_fast:
+        raise ModelError(
+            f"the tokenizer in {folder} has no mask token, or does not say where tokens stand",
+            "Choose a checkpoint of a masked language model with a tokenizer.json.",
+        )
+    with quiet(), torch.random.fork_rng(devices=[]):
+        model, report = AutoModelForMaskedLM.from_pretrained(
+            folder, use_safetensors=True, dtype="float32", output_loading_info=True, **_SAFE
+        )
+    if report["missing_keys"]:
+        raise ModelError(
+            f"{folder} holds an encoder without its masked-LM head",
+            "Choose the checkpoint as it was pretrained, such as emrobust/zh-small.",
+        )
+    found: PreTrainedModel = model.eval()
+    return tokenizer, found
+
+
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without transformers' bar and its table of the heads that are left out on purpose."""
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers' own

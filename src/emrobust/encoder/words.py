@@ -17,7 +17,7 @@ from emrobust.clinic import tables
 @functools.lru_cache(maxsize=1)
 def _segmenter() -> rjieba.Jieba:
     segmenter = rjieba.Jieba()
-    for term in _terms():
+    for term in sorted(_terms()):
         segmenter.add_word(term, None, None)
     return segmenter
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
 import torch
+from accelerate import PartialState
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors.numpy import load_file, save_file
 from transformers import (
@@ -153,9 +154,12 @@ def pretrain(
     if (out / ENCODER).exists() and not work.exists():
         raise InputError(f"{out / ENCODER} is already there", "Give another folder with --out.")
     torch.manual_seed(rng.derive(seed, "weights"))
-    words = _tokenizer(sources, start, settings.architecture, work)
-    text = corpus.build(sources, words.backend_tokenizer, work / "corpus")
-    vectors = _vectors(text, work, seed) if settings.recipe.cooccurrence else None
+    # On a GPU machine torchrun gives each process its own; elsewhere they share the processor.
+    processes = PartialState(cpu=not torch.cuda.is_available())
+    with processes.main_process_first():
+        words = _tokenizer(sources, start, settings.architecture, work)
+        text = corpus.build(sources, words.backend_tokenizer, work / "corpus")
+        vectors = _vectors(text, work, seed) if settings.recipe.cooccurrence else None
     model, dropouts = _model(start, settings, words)
     masks = MaskSource()
     attention.adopt(cast("PreTrainedModel", model.base_model), masks)
@@ -163,6 +167,8 @@ def pretrain(
 
     def report(history: History) -> None:
         """Log, curve and the encoder as it is now: usable before the end."""
+        if not processes.is_main_process:
+            return
         runs.write_json(out / LOG, {"facts": facts, "history": history})
         runs.write_text(out / CURVE, draw(history))
         if start is None:
@@ -176,7 +182,9 @@ def pretrain(
         pretrainer, text, vectors, settings.recipe, _numbers(words), seed=seed,
         folder=work / "checkpoints", fingerprint=_fingerprint(facts), source=masks, report=report,
     )  # fmt: skip
-    shutil.rmtree(work)
+    processes.wait_for_everyone()
+    if processes.is_main_process:
+        shutil.rmtree(work)
     return history
 
 

@@ -3,8 +3,8 @@
 AdamW, warm-up, linear decay, bf16 where there is hardware for it, as in RoBERTa (Liu et al.
 2019). What is random (order, masks, dropout) is a pure function of the seed and of the step, so
 that a run which was killed goes on from its last checkpoint and ends with the same bits on a CPU.
-Several devices or machines: start it with ``accelerate launch``; each takes its share of the
-batches of a step.
+Several devices or machines: start it with ``torchrun`` or ``accelerate launch``; each takes its
+share of the batches of a step.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ class _Run:
     folder: Path
     fingerprint: Mapping[str, Any]
     source: MaskSource
-    accelerator: Accelerator = field(default_factory=Accelerator)
+    accelerator: Accelerator = field(
+        default_factory=lambda: Accelerator(cpu=not torch.cuda.is_available())
+    )
     optimizer: torch.optim.AdamW = field(init=False)
     rows: packing.Rows = field(init=False)
     held_out: np.ndarray = field(init=False)
