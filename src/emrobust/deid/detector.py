@@ -25,13 +25,24 @@ _FOLD = {**_WIDE, **_SIGNS, **_DOTS}
 _FOLDED = re.compile("[！-～‐-―−﹣\u3000\xa0\u2002\u2003\u2009\u200b-\u200d\u2060\ufeff\xad•‧∙・･]")
 
 
+# A number written in Chinese numerals; the classifiers 十 and 百 are not in it.
+_NUMERALS = "〇零○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖"
+_DIGITS = str.maketrans(_NUMERALS, "00012345678912123456789")
+_SPELLED = re.compile(f"[{_NUMERALS}](?:[ -]?[{_NUMERALS}Xx\\d]){{6,}}")
+
+
 def fold(text: str) -> str:
     """The text with full-width letters, digits and signs as ASCII, one character for one.
+
+    Runs of seven or more Chinese numerals become digits (身份证一一零一零五…).
 
     Dashes become ``-``, spaces of every width (and invisible characters) a space, dots in names
     ``·``; ``，`` becomes ``,``, while ``、`` and ``。`` stay. Offsets stay those of the original.
     """
-    return text.translate(_FOLD) if _FOLDED.search(text) else text
+    folded = text.translate(_FOLD) if _FOLDED.search(text) else text
+    if _SPELLED.search(folded):
+        return _SPELLED.sub(lambda match: match[0].translate(_DIGITS), folded)
+    return folded
 
 
 class Detector(ABC):

@@ -1,0 +1,116 @@
+"""Dates in Chinese and western forms; 昨日 and 3天前 say when without a calendar and stay.
+
+Numbers like 23.5.3 are dates only where the month and the day can be, and a lone 5.3 only
+between 于 and what was done then.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import ClassVar
+
+from emrobust.deid.detector import Detector, Row
+from emrobust.deid.spans import Span
+from emrobust.registry import register
+
+_MONTHS = "Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?"
+_HAN_DIGIT = "[〇零○ＯO一二三四五六七八九]"
+_HAN_MONTH = "(?:十[一二]?|[一二三四五六七八九正冬腊元])"
+_HAN_DAY = (
+    "(?:三十一?|二?十[一二三四五六七八九]?|廿[一二三四五六七八九]?|初?[一二三四五六七八九]|初十)"
+)
+_LUNAR = rf"闰?{_HAN_MONTH}月(?:初[一二三四五六七八九十]|廿[一二三四五六七八九]?|二?十[一二三四五六七八九]?|三十)"
+_YEAR = r"(?:18|19|20)\d{2}"
+_PART = "(?:上旬|中旬|下旬|初|底|末|中)"
+_M = r"(?:1[0-2]|0?[1-9])"
+_D = r"(?:3[01]|[12]\d|0?[1-9])"
+_S = r"\s{0,2}"
+
+# One pattern a way of writing; the first digit or word lets `re` skip ahead.
+_DIGITS = re.compile(
+    rf"(?<![\d.])(?:"
+    rf"(?P<long>(?:{_YEAR}|[0-3]\d|[89]\d){_S}年{_S}{_M}{_S}月(?:份|{_S}{_D}{_S}[日号]|{_S}{_D}(?![\d.天日号])|{_PART})?)"
+    rf"|(?P<year>{_YEAR}{_S}年(?:{_PART}|[春夏秋冬](?:季|天)?)?)"
+    rf"|(?P<day>{_M}{_S}月{_S}{_D}{_S}[日号])"
+    rf"|(?P<part>{_M}{_S}月(?:份|上旬|中旬|下旬|初(?!诊)|底|末(?!次)))"
+    rf"|(?P<iso>{_YEAR}{_S}(?P<sep>[-./_]){_S}{_M}(?:{_S}(?P=sep){_S}{_D})?(?![\d%/-])(?!\.\d))"
+    rf"|(?P<compact>(?:19|20)\d{{2}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d))"
+    rf"|(?P<short>[0-4]\d(?P<sep2>[-./]){_M}(?P=sep2){_D}(?![\d%.:/-]))"
+    rf"|(?P<western>{_D}(?P<sep3>[-./])(?:{_M}|(?:{_MONTHS})\.?)(?P=sep3)(?:{_YEAR}|\d{{2}})(?![\d%/.-]))"
+    rf"|(?P<american>{_M}/{_D}/(?:{_YEAR}|\d{{2}})(?![\d%/.]))"
+    rf"|(?P<dayfirst>{_D}(?:st|nd|rd|th)?\s(?:of\s)?(?:{_MONTHS})\b\.?(?:,?\s{_YEAR}(?!\d))?)"
+    rf")(?![A-Za-z])"
+)
+_HAN = re.compile(
+    rf"{_HAN_DIGIT}{{4}}{_S}年(?:{_S}{_HAN_MONTH}{_S}月(?:份|{_S}{_HAN_DAY}{_S}[日号]?)?)?"
+    rf"|(?:[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年|农历|阴历|旧历)\s?(?:(?:今|去|同|当)年)?{_LUNAR}"
+    rf"|(?<![一二三四五六七八九十个]){_HAN_MONTH}月{_HAN_DAY}[日号]"
+    rf"|(?<![一二三四五六七八九十个])闰?(?:{_HAN_MONTH}|腊|正)月(?:初[一二三四五六七八九十]|廿[一二三四五六七八九]?|十[一二三四五六七八九]|十五)(?![个天])"
+    rf"|大年(?:初[一二三四五六七八]|三十)"
+)
+_NAMED = re.compile(
+    rf"\b(?:{_MONTHS})\.?\s{{1,2}}(?:{_D}(?:st|nd|rd|th)?(?:,?\s{{1,2}}{_YEAR})?|(?:of\s)?{_YEAR})(?!\d|\.\d|/\d|\s?mg)"
+)
+_AFTER_YU = re.compile(
+    rf"(?:于|自|至|到|从)\s?({_M}[./-]{_D}(?:日|号)?)(?=\s?(?:行|就诊|入院|出院|转入|复查|复诊|查|在|我院|本院|外院|因|手术|起|予|开始|[,，]))"
+    rf"|(?:今年|去年|前年|当年|同年|次年|本年|于)\s?({_M}月)(?![\d份])"
+)
+_BORN = re.compile(
+    rf"(?:出生日期|出生年月|出生|生日|生于|DOB|D\.O\.B\.?)\s?[:为]?\s?({_M}[-./]{_D}|\d{{6}})(?!\d)"
+)
+
+
+@register("detector")
+class Date(Detector):
+    """A calendar date, or a part of one that names a year or a month."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("date",)
+    source: ClassVar[str] = "GB/T 7408; clinical usage"
+
+    def find(self, text: str, row: Row | None = None) -> list[Span]:
+        """See `Detector.find`."""
+        found = []
+        for match in _DIGITS.finditer(text):
+            group = next(name for name in _FORMS if match[name])
+            if group != "compact" or _is_day(match[0]):
+                found.append(self.span(*match.span(), 0.9, f"a date written {_FORMS[group]}"))
+        if "年" in text or "月" in text:
+            found += [
+                self.span(*m.span(), 0.9, "a date in Chinese numerals or lunar")
+                for m in _HAN.finditer(text)
+            ]
+        if not text.isascii():
+            for match in _AFTER_YU.finditer(text):
+                group = 1 if match[1] else 2
+                found.append(self.span(*match.span(group), 0.75, "a short date behind 于 or 今年"))
+        found += [
+            self.span(*m.span(1), 0.85, "a short date behind 出生") for m in _BORN.finditer(text)
+        ]
+        found += [
+            self.span(*m.span(), 0.9, "an English month's name") for m in _NAMED.finditer(text)
+        ]
+        return found
+
+
+_FORMS = {
+    "long": "with 年 and 月",
+    "year": "with 年 alone",
+    "day": "with 月 and 日",
+    "part": "with 月 and a part of it",
+    "iso": "year first",
+    "compact": "as eight digits",
+    "short": "with two digits of the year",
+    "western": "day first",
+    "american": "month first",
+    "dayfirst": "with an English month",
+}
+
+
+def _is_day(digits: str) -> bool:
+    """Whether eight digits are a day."""
+    try:
+        dt.date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return False
+    return True

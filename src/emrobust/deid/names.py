@@ -1,0 +1,168 @@
+"""What a Chinese name looks like: a surname, then one or two characters of given names.
+
+`Names.read` finds the name that begins at a place, if one does. The evidence it asks for depends
+on what the caller knows: behind 姓名 nearly nothing, in the middle of a sentence a common surname,
+given names' characters and no word of the language across the name's edge.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import NamedTuple
+
+import rjieba
+
+from emrobust import lexicon
+from emrobust.deid.detector import HAN
+from emrobust.deid.tables import alternatives, read_toml, words
+
+_WINDOW = 8
+_CLOSED = re.compile(rf"\s{{0,2}}(?:$|[^{HAN}\s])|\s{{2}}|\n")
+_NAME_TAGS = ("nr", "nrt", "nrfg")
+
+
+class Reading(NamedTuple):
+    """A name that begins at a place.
+
+    Attributes:
+        end: offset behind it.
+        given: how much its given characters are those of names, 0–2 each, the mean.
+        surname: 2 common, 1 known, 0 not one.
+        closed: whether a mark, a blank, the end or a word that follows names stands behind it.
+        word: whether its first characters are a word of the language.
+    """
+
+    end: int
+    given: float
+    surname: float
+    closed: bool
+    word: bool
+
+
+class Names:
+    """The tables of names, compiled."""
+
+    def __init__(self) -> None:
+        table = read_toml("surnames.toml")
+        double = frozenset(table["double"])
+        self.surnames = dict.fromkeys(table["rare"], 1.0)
+        self.surnames |= dict.fromkeys(table["medium"] + table["traditional"], 1.5)
+        self.surnames |= dict.fromkeys(table["common"], 2.0)
+        self.double = {word: 2.0 for word in double}
+        self.wordlike = frozenset(table["words"])
+        self.given = dict.fromkeys(table["given"]["medium"], 1.0)
+        self.given |= dict.fromkeys(table["given"]["frequent"], 2.0)
+        self.followers = re.compile(alternatives(words("names.toml", "followers")))
+        titles = (*words("names.toml", "titles_doctor"), *words("names.toml", "titles_person"))
+        self.titles = re.compile(rf"\s?{alternatives(titles)}")
+        self.traps = frozenset(words("traps.toml", "names")) | _terms()
+        self.empty = frozenset(words("names.toml", "empty"))
+        self._longest = 7
+
+    def is_trap(self, text: str, start: int, end: int) -> bool:
+        """Whether a clinical word begins at ``start`` and isn't a mere part of what is there."""
+        return any(
+            text[start : start + size] in self.traps for size in range(self._longest, 1, -1)
+        ) and not (end - start == 3 and text[start : start + 2] in self.given)
+
+    def surname(self, text: str, start: int) -> tuple[int, float]:
+        """Length and weight of the surname at a place; (0, 0) where there is none."""
+        if text[start : start + 2] in self.double:
+            return 2, 2.0
+        weight = self.surnames.get(text[start : start + 1], 0.0)
+        return (1, weight) if weight else (0, 0.0)
+
+    def read(self, text: str, start: int, *, strict: bool = True) -> Reading | None:
+        """The name that begins at ``start``, or None.
+
+        Args:
+            text: folded.
+            start: offset of the surname.
+            strict: ask for given names' characters and for no word across the edges; False
+                where the context says that here is a name.
+        """
+        size, weight = self.surname(text, start)
+        if not size:
+            return None
+        if strict and self.is_trap(text, start, start + size + 1):
+            return None
+        options = [
+            reading
+            for given in (2, 1)
+            if (reading := self._option(text, start, size, given, weight, strict=strict))
+        ]
+        if len(options) == 2 and self._is_shorter(text, options):
+            return options[1]
+        return options[0] if options else None
+
+    def _option(
+        self, text: str, start: int, size: int, given: int, weight: float, *, strict: bool
+    ) -> Reading | None:
+        own = text[start + size : start + size + given]
+        if len(own) < given or not all("\u4e00" <= letter <= "\u9fff" for letter in own):
+            return None
+        weights = [self.given.get(letter, 0.0) for letter in own]
+        end = start + size + given
+        closed = self.ends(text, end)
+        if strict and min(weights) == 0 and not (closed and max(weights) > 0 and weight > 1):
+            return None
+        if not closed and (strict or min(weights) == 0):
+            bound = _edges(text[start : start + _WINDOW])
+            if end - start not in bound:
+                return None
+        word = size == 1 and is_word(text[start:end])
+        return Reading(end, sum(weights) / given, weight, closed, word)
+
+    def _is_shorter(self, text: str, options: list[Reading]) -> bool:
+        """Whether of a name with two and with one given character the short one is meant."""
+        long, short = options
+        if not short.closed:
+            return not long.closed and long.given < 0.6
+        if not long.closed:
+            return True
+        # Both are closed: 张伟|代诉 against 张伟代|诉. A follower of two characters decides.
+        follower = self.followers.match(text, short.end)
+        return follower is not None and follower.end() - short.end > 1
+
+    def ends(self, text: str, end: int) -> bool:
+        """Whether a name may end here: a mark, the text's end or a word that follows names."""
+        return bool(
+            _CLOSED.match(text, end)
+            or self.followers.match(text, end)
+            or self.titles.match(text, end)
+        )
+
+
+@functools.lru_cache(maxsize=65_536)
+def _edges(window: str) -> frozenset[int]:
+    """Offsets where the dictionary's words end in a short piece of text."""
+    ends, at = [], 0
+    for token in rjieba.cut(window, False):
+        at += len(token)
+        ends.append(at)
+    return frozenset(ends)
+
+
+@functools.lru_cache(maxsize=65_536)
+def is_word(text: str) -> bool:
+    """Whether the dictionary has this as one word that is no name."""
+    tagged = rjieba.tag(text, False)
+    return len(tagged) == 1 and tagged[0][1] not in _NAME_TAGS
+
+
+def _terms() -> frozenset[str]:
+    """Terms of the lexicon that begin with a Chinese character, two to seven long."""
+    return frozenset(
+        form
+        for entry in lexicon.load().entries
+        if entry.type != "department"
+        for form in entry.forms
+        if 2 <= len(form) <= 7 and not form.isascii()
+    )
+
+
+@functools.cache
+def load_names() -> Names:
+    """The shipped tables, compiled once a process."""
+    return Names()
