@@ -56,7 +56,7 @@ def confuse(
         size = 1
         others = table.get(text[place])
         if words and draw() < words:
-            for longer in range(_LONGEST, 1, -1):
+            for longer in range(min(_LONGEST, len(text) - place), 1, -1):
                 if (of_word := table.get(text[place : place + longer])) is not None:
                     size, others = longer, of_word
                     break
