@@ -31,7 +31,12 @@ from emrobust.errors import ConfigError, did_you_mean
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _PASSWORD = re.compile(r"(://[^:/@]*:).+(@)")
 # Keys that hold a path: those in the file are relative to the file's own folder.
-_PATHS = (("source", "path"), ("labels", "table"), ("evaluate", "truth"))
+_PATHS = (
+    ("source", "path"),
+    ("labels", "table"),
+    ("normalize", "tables"),
+    ("evaluate", "truth"),
+)
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
@@ -144,6 +149,24 @@ class Split(Section):
         return self
 
 
+class Normalize(Section):
+    """Steps that rewrite texts where a model reads them; the records keep what was written."""
+
+    markup: bool = Field(False, description="HTML entities and tags")
+    width: bool = Field(False, description="full-width letters and digits, Chinese punctuation")
+    variants: bool = Field(False, description="traditional characters to simplified ones")
+    residue: bool = Field(False, description="empty brackets, blanks, 请填写, repeated phrases")
+    sections: bool = Field(False, description="headings in one writing")
+    units: bool = Field(False, description="2d to 2天, mmhg to mmHg")
+    vitals: bool = Field(False, description="T38.5 to 体温38.5℃")
+    abbreviations: bool = Field(False, description="BS to 肠鸣音 or 血糖, by its neighbours")
+    arrows: bool = Field(False, description="WBC↑ to 白细胞升高")
+    terms: bool = Field(False, description="colloquial words to the lexicon's formal terms")
+    tables: Path | None = Field(
+        None, description="folder of tables that replace the shipped ones of the same name"
+    )
+
+
 class Component(Section):
     """A registered component by name; its other keys are its own settings."""
 
@@ -213,6 +236,7 @@ class Project(Section):
     source: Source
     labels: Labels = Labels()
     split: Split = Split()
+    normalize: Normalize = Normalize()
     model: Model = Model()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()

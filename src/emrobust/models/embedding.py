@@ -23,9 +23,10 @@ from scipy.special import expit, softmax
 from emrobust import progress, rng
 from emrobust.encoder import embedded
 from emrobust.models import logistic, network
-from emrobust.models.estimator import Task, TextClassifier, as_texts
+from emrobust.models.estimator import Task, TextClassifier
 from emrobust.models.thresholds import Kind
 from emrobust.models.transformer import Pooling, Transformer
+from emrobust.normalize import Normalizer
 from emrobust.registry import register
 
 _BATCH = 32
@@ -41,6 +42,7 @@ class Embedding(TextClassifier):
         seed: of nothing that stays: the output layer's first weights are replaced.
         classes: the label set and the order of its columns; absent: what the targets hold.
         thresholds: how multi-label thresholds are tuned on validation rows.
+        normalizer: rewrites texts before the model reads them; absent: they are read as written.
         checkpoint: ``emrobust/zh-small``, a folder, or a hub name.
         pooling: the first token, the mean of all, or both side by side.
         layers: the states of so many last layers (at most all) are averaged before pooling.
@@ -57,6 +59,7 @@ class Embedding(TextClassifier):
         seed: int = 0,
         classes: Sequence[str] | None = None,
         thresholds: Kind = "label",
+        normalizer: Normalizer | None = None,
         *,
         checkpoint: str = embedded.NAME,
         pooling: Pooling = "cls+mean",
@@ -69,6 +72,7 @@ class Embedding(TextClassifier):
         self.seed = seed
         self.classes = classes
         self.thresholds = thresholds
+        self.normalizer = normalizer
         self.checkpoint = checkpoint
         self.pooling = pooling
         self.layers = layers
@@ -92,7 +96,7 @@ class Embedding(TextClassifier):
         """
         del checkpoints  # it is done in a minute
         self.history_ = []
-        texts = as_texts(X)
+        texts = self._read(X)
         targets = self._learn_targets(texts, y)
         self.network_ = self._new_network(texts, targets.shape[1])
         with progress.track("encoding", len(texts), "texts") as advance:
@@ -112,7 +116,7 @@ class Embedding(TextClassifier):
     def predict_proba(self, X: Sequence[str]) -> np.ndarray:  # noqa: N803  sklearn's name
         """Probabilities, float32 [texts, classes]."""
         self._check_fitted()
-        logits = self._run(as_texts(X), self.network_)
+        logits = self._run(self._read(X), self.network_)
         return np.asarray(softmax(logits, axis=1) if self.task_ == "single" else expit(logits))
 
     def _new_network(self, texts: Sequence[str], outputs: int) -> Transformer:

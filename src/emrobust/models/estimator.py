@@ -18,15 +18,19 @@ from sklearn.exceptions import NotFittedError
 from emrobust import runs
 from emrobust.errors import ModelError
 from emrobust.models import thresholds
+from emrobust.normalize import Normalizer
 
 Task = Literal["auto", "multi", "single"]
 FILE = "estimator.json"
+NORMALIZER = "normalizer"
 FORMAT = 1
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
     """Base of the estimators.
 
+    ``normalizer`` rewrites every text that the model reads, in training and prediction alike, and
+    is saved with the model; what is stored about records stays as it was written.
     ``classes`` fixes the label set and the order of its columns; without it, it is what the
     training targets hold. After `fit`: ``classes_`` (class names, or column numbers), ``task_``
     (``multi`` or ``single``), ``history_`` (one row an epoch) and ``thresholds_`` (float64
@@ -36,6 +40,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
     kind: ClassVar[str]
     task: Task
     classes: Sequence[str] | None
+    normalizer: Normalizer | None = None
     classes_: np.ndarray
     history_: list[dict[str, float | None]]
     task_: Literal["multi", "single"]
@@ -91,6 +96,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         self._check_fitted()
         with runs.atomic_folder(folder) as partial:
             self._save_parts(partial)
+            if self.normalizer is not None:
+                self.normalizer.save(partial / NORMALIZER)
             runs.write_json(partial / FILE, self._facts())
 
     @classmethod
@@ -106,19 +113,30 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         model.task_ = facts["task"]
         tuned = facts["thresholds"]
         model.thresholds_ = None if tuned is None else np.array(tuned)
+        if (folder / NORMALIZER).is_dir():
+            model.normalizer = Normalizer.load(folder / NORMALIZER)
         model._load_parts(folder)
         return model
 
     def _facts(self) -> dict[str, Any]:
-        tuned = self.thresholds_
+        tuned, parameters = self.thresholds_, self.get_params(deep=False)
         return {
             "format": FORMAT,
             "kind": self.kind,
-            "parameters": self.get_params(deep=False),
+            "parameters": {k: v for k, v in parameters.items() if k != NORMALIZER},
             "task": self.task_,
             "classes": self.classes_.tolist(),
             "thresholds": None if tuned is None else tuned.tolist(),
         }
+
+    def _read(self, given: Any) -> list[str]:
+        """The texts as the model reads them: checked, and normalised if it has a normaliser.
+
+        Raises:
+            ModelError: they are no sequence of strings.
+        """
+        texts = as_texts(given)
+        return texts if self.normalizer is None else self.normalizer(texts)
 
     def _learn_targets(self, texts: Sequence[str], y: Any) -> np.ndarray:
         """Set ``task_`` and ``classes_``; targets as a matrix of 0 and 1 [texts, classes].

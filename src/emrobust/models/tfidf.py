@@ -22,8 +22,9 @@ from sklearn.svm import LinearSVC
 from emrobust import rng, runs
 from emrobust.errors import ModelError
 from emrobust.models import logistic
-from emrobust.models.estimator import Task, TextClassifier, as_texts
+from emrobust.models.estimator import Task, TextClassifier
 from emrobust.models.thresholds import Kind
+from emrobust.normalize import Normalizer
 from emrobust.registry import register
 
 _WORD = r"(?u)\b\w+\b"
@@ -38,6 +39,7 @@ class Tfidf(TextClassifier):
         seed: of the SVM's order of rows and of its held-out fifth.
         classes: the label set and the order of its columns; absent: what the targets hold.
         thresholds: how multi-label thresholds are tuned on validation rows.
+        normalizer: rewrites texts before the model reads them; absent: they are read as written.
         classifier: ``logistic`` (softmax for single-label) or ``svm`` (one against the rest;
             its margins become probabilities by a scale and an offset fitted on validation rows, or
             on a held-out fifth where there are none).
@@ -58,6 +60,7 @@ class Tfidf(TextClassifier):
         seed: int = 0,
         classes: Sequence[str] | None = None,
         thresholds: Kind = "label",
+        normalizer: Normalizer | None = None,
         *,
         classifier: Literal["logistic", "svm"] = "logistic",
         analyzer: Literal["char", "word"] = "char",
@@ -72,6 +75,7 @@ class Tfidf(TextClassifier):
         self.seed = seed
         self.classes = classes
         self.thresholds = thresholds
+        self.normalizer = normalizer
         self.classifier = classifier
         self.analyzer = analyzer
         self.shortest = shortest
@@ -97,7 +101,7 @@ class Tfidf(TextClassifier):
         """
         del checkpoints  # it is done in seconds
         self.history_ = []
-        texts = as_texts(X)
+        texts = self._read(X)
         targets = self._learn_targets(texts, y)
         self._vectorizer = self._new_vectorizer()
         try:
@@ -118,7 +122,7 @@ class Tfidf(TextClassifier):
     def predict_proba(self, X: Sequence[str]) -> np.ndarray:  # noqa: N803  sklearn's name
         """Probabilities, float64 [texts, classes]."""
         self._check_fitted()
-        features = self._vectorizer.transform(as_texts(X))
+        features = self._vectorizer.transform(self._read(X))
         return self._probabilities(features @ self._weights + self._bias)
 
     def _probabilities(self, margins: np.ndarray) -> np.ndarray:
@@ -186,7 +190,7 @@ class Tfidf(TextClassifier):
             self._weights, self._bias = self._solve(features, targets)
         else:
             self._weights, self._bias = self._solve(features, targets)
-            texts = as_texts(validation[0])
+            texts = self._read(validation[0])
             self._calibrate(self._vectorizer.transform(texts), self._as_matrix(*validation))
 
     def _calibrate(self, features: sp.csr_matrix, targets: np.ndarray) -> None:

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from emrobust import config, registry, rng, runs
 from emrobust.errors import ConfigError, ModelError
 from emrobust.models import network as networks
-from emrobust.models.estimator import Task, TextClassifier, as_texts
+from emrobust.models.estimator import Task, TextClassifier
 from emrobust.models.network import Network
 from emrobust.models.thresholds import macro_f1, tune
+from emrobust.normalize import Normalizer
 from emrobust.train import adversaries, batches, loop, losses
 from emrobust.train.batches import Tokens
 from emrobust.train.steps import Step, clean_step
@@ -36,6 +37,7 @@ class NeuralClassifier(TextClassifier):
         task: ``auto`` decides by the shape of the targets.
         seed: of weights, batches and dropout.
         classes: the label set and the order of its columns; absent: what the targets hold.
+        normalizer: rewrites texts before the model reads them; absent: they are read as written.
         epochs: and all that follow: see `emrobust.config.Train`, where the defaults are.
         learning_rate: absent: the network's own.
         layer_decay: see `config.Train`.
@@ -66,6 +68,7 @@ class NeuralClassifier(TextClassifier):
         seed: int = 0,
         classes: Sequence[str] | None = None,
         *,
+        normalizer: Normalizer | None = None,
         epochs: int = _DEFAULT.epochs,
         learning_rate: float | None = _DEFAULT.learning_rate,
         layer_decay: float = _DEFAULT.layer_decay,
@@ -88,6 +91,7 @@ class NeuralClassifier(TextClassifier):
         self.task = task
         self.seed = seed
         self.classes = classes
+        self.normalizer = normalizer
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.layer_decay = layer_decay
@@ -114,7 +118,7 @@ class NeuralClassifier(TextClassifier):
     ) -> Self:
         """Train; afterwards ``network_`` is there too. See `TextClassifier.fit`."""
         settings = self._train_settings()
-        texts = as_texts(X)
+        texts = self._read(X)
         targets = self._learn_targets(texts, y)
         loss, step = self._new_loss(settings, targets), _new_step(settings)
         self.network_ = self._new_network(texts, targets.shape[1])
@@ -141,7 +145,7 @@ class NeuralClassifier(TextClassifier):
         self._check_fitted()
         self.network_.eval()
         with torch.inference_mode():
-            return self._probabilities(self.network_, self._tokens(as_texts(X)))
+            return self._probabilities(self.network_, self._tokens(self._read(X)))
 
     def _train_settings(self) -> config.Train:
         values = {name: getattr(self, name) for name in config.Train.model_fields}
@@ -177,7 +181,7 @@ class NeuralClassifier(TextClassifier):
 
         A threshold a label would make early stopping follow the noise of rare labels.
         """
-        texts = as_texts(validation[0])
+        texts = self._read(validation[0])
         truth = self._as_matrix(texts, validation[1])
         tokens = self._tokens(texts)
 

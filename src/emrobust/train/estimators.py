@@ -11,6 +11,7 @@ from emrobust.config import Project
 from emrobust.errors import ConfigError, RunError
 from emrobust.models.estimator import FILE, FORMAT, TextClassifier
 from emrobust.models.network import Network
+from emrobust.normalize import Normalizer, names_for
 from emrobust.train import adversaries, losses
 from emrobust.train.classifier import NeuralClassifier
 
@@ -38,12 +39,20 @@ def build(project: Project, names: Sequence[str]) -> TextClassifier:
         "task": project.labels.task,
         "seed": project.seed,
         "classes": list(names),
+        "normalizer": _normalizer(project),
     }
     if issubclass(component, Network):
         settings = project.train.model_dump()
         return NeuralClassifier(name, network_settings=checked, **common, **settings)
     make = cast("Callable[..., TextClassifier]", component)
     return make(**common, thresholds=project.train.thresholds, **checked)
+
+
+def _normalizer(project: Project) -> Normalizer | None:
+    """The normaliser of a project, with the steps that are for its language."""
+    wanted = project.normalize.model_dump(exclude={"tables"})
+    steps = names_for(project.language, wanted)
+    return Normalizer(steps, project.normalize.tables) if steps else None
 
 
 def _check_training(project: Project, *, neural: bool) -> None:
