@@ -58,20 +58,19 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
     return join(text, settle(edits))
 
 
-def join(text: str, settled: Sequence[Edit]) -> str:
-    """`apply` for edits that `settle` has returned."""
-    if not settled:
-        return text
+def join(text: str, settled: Sequence[Edit], start: int = 0, end: int | None = None) -> str:
+    """`apply` for edits that `settle` has returned, to ``text[start:end]`` only."""
+    end = len(text) if end is None else end
     pieces: list[str] = []
-    at = 0
-    for start, end, new in settled:
-        if not at <= start <= end:
-            raise ValueError(f"the edit at {start}:{end} ends before it starts")
-        pieces += (text[at:start], new)
-        at = end
-    if at > len(text):
-        raise ValueError(f"the edit that ends at {at} lies outside a text of {len(text)}")
-    pieces.append(text[at:])
+    at = start
+    for first, last, new in settled:
+        if not at <= first <= last:
+            raise ValueError(f"the edit at {first}:{last} ends before it starts")
+        pieces += (text[at:first], new)
+        at = last
+    if at > end:
+        raise ValueError(f"the edit that ends at {at} lies outside a text of {end}")
+    pieces.append(text[at:end])
     return "".join(pieces)
 
 

@@ -17,6 +17,11 @@ from emrobust.perturb.perturbation import Perturbation
 _MARK = re.compile(f"[{guards.JOINTS}{re.escape(tokens.STOPS)}？?]")
 # Marks that end a clause alike, and are no part of any number.
 _ALIKE = frozenset("，。；,;！!")
+# Marks that no guarded piece has inside it; few edits are judged clause by clause.
+_CUT = re.compile("[，。；;！!\n]")
+_FEW = 3
+_FIGURES = re.compile(r"[0-9０-９A-Za-zＡ-Ｚａ-ｚ%％]+(?:[.．][0-9０-９]+)?")
+_HALF = {code + 0xFEE0: chr(code) for code in range(ord("!"), ord("~") + 1)}
 
 
 class Perturbed(NamedTuple):
@@ -65,30 +70,73 @@ def perturb_all(
         yield perturb(text, perturbations, seed, name)
 
 
-def _judge(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
+def _judge(text: str, proposed: Sequence[tuple[bool, list[Edit]]]) -> Perturbed:
     """Apply what may be applied.
 
     Most edits touch nothing guarded; if a second pass of the pattern then finds the same
-    pieces, nothing guarded was made either. Only otherwise are facts compared.
+    pieces, nothing guarded was made either. Only otherwise are facts compared, and only of the
+    clauses with edits, unless a mark between clauses is edited too.
     """
-    inner = tokens.load().inner
-    spans = [match.span() for match in inner.finditer(text)]
-    kept, refused, touching = _touch(spans, proposed)
-    settled = settle(kept)
-    if not touching and not _moves_mark(text, settled):
-        edited = join(text, settled)
-        if inner.findall(edited) == [text[start:end] for start, end in spans]:
-            return Perturbed(edited, settled, refused)
     passed: list[Edit] = []
-    for start, end, group in _windows(text, settled):
-        good, bad = _pick_out(text[start:end], start, group)
+    refused: list[Edit] = []
+    for start, end, of_part in _parts(text, proposed):
+        spans = [match.span() for match in tokens.load().inner.finditer(text, start, end)]
+        kept, bad, touching = _touch(text, spans, of_part)
+        settled = settle(kept)
+        refused += bad
+        if _moves_mark(text, settled):
+            return _judge_marks(text, proposed)
+        if touching or not _finds_same(text, spans, settled, start, end):
+            settled, bad = _pick_out(text, start, end, settled)
+            refused += bad
+        passed += settled
+    return Perturbed(join(text, passed), passed, refused)
+
+
+def _judge_marks(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
+    """`_judge` where clauses may be joined or parted."""
+    spans = guards.protected(text)
+    kept, refused, _ = _touch(text, spans, proposed)
+    passed: list[Edit] = []
+    for start, end, group in _windows(text, settle(kept), spans):
+        good, bad = _pick_out(text, start, end, group)
         passed += good
         refused += bad
     return Perturbed(join(text, passed), passed, refused)
 
 
+def _parts(
+    text: str, proposed: Sequence[tuple[bool, list[Edit]]]
+) -> Iterator[tuple[int, int, Sequence[tuple[bool, list[Edit]]]]]:
+    """Clauses with edits, marks included: start, end, edits. All of it where edits are many."""
+    many = sum(len(edits) for _, edits in proposed) > _FEW
+    if many and not any(rewrites and edits for rewrites, edits in proposed):
+        yield 0, len(text), proposed
+        return
+    cuts = [match.start() for match in _CUT.finditer(text)]
+    parts: dict[int, list[tuple[bool, list[Edit]]]] = {}
+    for rewrites, edits in proposed:
+        for edit in edits:
+            parts.setdefault(bisect_left(cuts, edit[0]), []).append((rewrites, [edit]))
+    for part in sorted(parts):
+        start = cuts[part - 1] if part else 0
+        end = cuts[part] + 1 if part < len(cuts) else len(text)
+        of_part = parts[part]
+        # An edit that goes on into the next clause replaces a mark, which is seen later.
+        yield start, max(end, *(edits[0][1] for _, edits in of_part)), of_part
+
+
+def _finds_same(
+    text: str, spans: Sequence[tuple[int, int]], settled: Sequence[Edit], start: int, end: int
+) -> bool:
+    """Whether the guarded pieces of ``text[start:end]`` are the same after the edits."""
+    before = [text[first:last] for first, last in spans]
+    after = tokens.load().inner.findall(join(text, settled, start, end))
+    return before == after or _fold(before) == _fold(after)
+
+
 def _touch(
-    spans: Sequence[tuple[int, int]], proposed: Iterable[tuple[bool, list[Edit]]]
+    text: str, spans: Sequence[tuple[int, int]], proposed: Iterable[tuple[bool, list[Edit]]]
 ) -> tuple[list[Edit], list[Edit], bool]:
     """Edits to look at, edits refused at once, and whether one of the former touches a span.
 
@@ -101,12 +149,12 @@ def _touch(
     touching = False
     for rewrites, edits in proposed:
         for edit in edits:
-            start, end, _ = edit
+            start, end, new = edit
             if start == end:
                 free = starts[bisect_left(ends, start)] > end
             else:
                 free = starts[bisect_right(ends, start)] >= end
-            if free:
+            if free or (rewrites and _is_width(text[start:end], new)):
                 kept.append(edit)
             elif rewrites:
                 kept.append(edit)
@@ -114,6 +162,20 @@ def _touch(
             else:
                 refused.append(edit)
     return kept, refused, touching
+
+
+def _is_width(old: str, new: str) -> bool:
+    """Whether figures and letters only change between full and half width."""
+    return (
+        old.isascii() != new.isascii()
+        and _FIGURES.fullmatch(old) is not None
+        and old.translate(_HALF) == new.translate(_HALF)
+    )
+
+
+def _fold(pieces: list[str]) -> list[str]:
+    """Pieces in half width."""
+    return "\n".join(pieces).translate(_HALF).split("\n")
 
 
 def _moves_mark(text: str, settled: Iterable[Edit]) -> bool:
@@ -125,19 +187,26 @@ def _moves_mark(text: str, settled: Iterable[Edit]) -> bool:
         [
             text[start:end] + new
             for start, end, new in settled
-            if end - start != 1 or text[start] not in _ALIKE or not (new and _ALIKE.issuperset(new))
+            if not _means_alike(text[start:end], new)
         ]
     )
     return _MARK.search(changed) is not None
 
 
-def _windows(text: str, settled: Sequence[Edit]) -> Iterator[tuple[int, int, list[Edit]]]:
+def _means_alike(old: str, new: str) -> bool:
+    if len(old) == 1 and old in _ALIKE:
+        return new != "" and _ALIKE.issuperset(new)
+    return _is_width(old, new)
+
+
+def _windows(
+    text: str, settled: Sequence[Edit], spans: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int, list[Edit]]]:
     """Parts of the text that hold all an edit can change the facts of: start, end, its edits.
 
     No cue reaches beyond the edge of its clause, and an edit at an edge can join two clauses:
     so a part goes to the second edge on either side.
     """
-    spans = guards.protected(text)
     edges = [s for s, e in spans if e - s == 1 and text[s] in tokens.STOPS]
     group: list[Edit] = []
     begin = finish = 0
@@ -156,14 +225,9 @@ def _windows(text: str, settled: Sequence[Edit]) -> Iterator[tuple[int, int, lis
         yield begin, finish, group
 
 
-def _pick_out(part: str, start: int, edits: list[Edit]) -> tuple[list[Edit], list[Edit]]:
-    """Edits of a part of a text that are harmless together, and those that are not.
-
-    Args:
-        part: of the text.
-        start: where it stands in the text.
-        edits: settled, with offsets into the text.
-    """
+def _pick_out(text: str, start: int, end: int, edits: list[Edit]) -> tuple[list[Edit], list[Edit]]:
+    """Edits of ``text[start:end]`` that are harmless together, and those that are not."""
+    part = text[start:end]
     within = [Edit(edit[0] - start, edit[1] - start, edit[2]) for edit in edits]
     if guards.keeps(part, within, join(part, within)):
         return edits, []
