@@ -23,10 +23,12 @@ from pydantic import (
     Field,
     ValidationError,
     field_serializer,
+    field_validator,
     model_validator,
 )
 
 from emrobust.errors import ConfigError, did_you_mean
+from emrobust.placeholders import PLACEHOLDERS
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _PASSWORD = re.compile(r"(://[^:/@]*:).+(@)")
@@ -34,6 +36,7 @@ _PASSWORD = re.compile(r"(://[^:/@]*:).+(@)")
 _PATHS = (
     ("source", "path"),
     ("labels", "table"),
+    ("deid", "key_file"),
     ("normalize", "tables"),
     ("evaluate", "truth"),
 )
@@ -61,7 +64,18 @@ class Columns(Section):
     text: tuple[str, ...] = Field(min_length=1, description="text fields in the order joined")
 
     def of_source(self) -> list[str]:
-        """Every source column that is named, once each."""
+    identifiers: dict[str, tuple[str, ...]] = Field(
+        {}, description="kind → columns whose values are looked for in the texts, never written"
+    )
+
+    @field_validator("identifiers")
+    @classmethod
+    def _known_kinds(cls, given: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for kind in given:
+            if kind not in PLACEHOLDERS:
+                raise ValueError(f"{kind!r} is no kind; {did_you_mean(kind, PLACEHOLDERS)}")
+        return given
+        """Every source column that a record is made of, once each."""
         single = (self.record_id, self.patient_id, self.visit_time, self.site, self.department)
         named = [*single, self.sex, self.age, *self.text, *self.labels]
         return list(dict.fromkeys(name for name in named if name))
@@ -151,6 +165,49 @@ class Split(Section):
 
 class Normalize(Section):
     """Steps that rewrite texts where a model reads them; the records keep what was written."""
+class Component(Section):
+    """A registered component by name; its other keys are its own settings."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    name: str
+
+    def settings(self) -> dict[str, Any]:
+        """The component's own settings, without its name."""
+        return dict(self.model_extra or {})
+
+
+# Its bare name will do where a component keeps its defaults: ``loss = "focal"``.
+Named = Annotated[
+    Component, BeforeValidator(lambda given: {"name": given} if isinstance(given, str) else given)
+]
+
+
+class Deid(Section):
+    """De-identification of the text fields, and what else of a record could name somebody."""
+
+    enabled: bool = Field(False, description="treat the texts before anything is written")
+    accept_identifiers: bool = Field(
+        False, description="go on although direct identifiers are found in the output"
+    )
+    key_file: Path | None = Field(
+        None, description="file with the secret of surrogates and shifts; never the key itself"
+    )
+    columns: tuple[str, ...] = Field((), description="text fields to treat; absent: all")
+    engines: tuple[str, ...] = Field((), description="further detectors beside the rules")
+    operators: dict[str, Named] = Field({}, description="kind → operator, where not the default")
+    visit_time: Literal["auto", "keep", "month", "quarter", "year", "drop"] = Field(
+        "auto", description="auto: moves along where dates are shifted"
+    )
+    pseudonyms: bool = Field(False, description="keyed pseudonyms for record_id and patient_id")
+    audit_rows: int = Field(
+        20_000, ge=0, description="rows in the second pass with different means; 0: no audit"
+    )
+    workers: int | None = Field(
+        None, ge=1, description="processes; absent: the processors, at most four"
+    )
+
+
 
     markup: bool = Field(False, description="HTML entities and tags")
     width: bool = Field(False, description="full-width letters and digits, Chinese punctuation")
@@ -167,28 +224,10 @@ class Normalize(Section):
     )
 
 
-class Component(Section):
-    """A registered component by name; its other keys are its own settings."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
-
-    name: str
-
-    def settings(self) -> dict[str, Any]:
-        """The component's own settings, without its name."""
-        return dict(self.model_extra or {})
-
-
 class Model(Component):
     """The model; `emrobust list models`."""
 
     name: str = "tfidf"
-
-
-# Its bare name will do where a component keeps its defaults: ``loss = "focal"``.
-Named = Annotated[
-    Component, BeforeValidator(lambda given: {"name": given} if isinstance(given, str) else given)
-]
 
 
 class Train(Section):
@@ -269,6 +308,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
         _override(values, override)
     _make_absolute(values, Path())
     return parse(values, str(path))
+    deid: Deid = Deid()
 
 
 def _make_absolute(values: dict[str, Any], folder: Path) -> None:
@@ -352,6 +392,10 @@ def _dump_section(name: str, section: dict[str, Any]) -> list[str]:
 
 
 def _toml(value: Any) -> str:
-    # JSON's strings, numbers, booleans and arrays are TOML's too.
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_toml(key)} = {_toml(item)}' for key, item in value.items())} }}"
+    # JSON's strings, numbers and booleans are TOML's too.
     # (TOML forbids a bare delete character.)
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

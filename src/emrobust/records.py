@@ -46,6 +46,9 @@ from emrobust.errors import RecordsError
 
 FILE = "records.parquet"
 TEXT_PREFIX = "text_"
+# Columns of identifiers travel beside the records in memory, from `ingest` to `deid`; they are
+# in no schema that is written.
+KNOWN_PREFIX = "known_"
 SPLITS = ("train", "validation", "test")
 BATCH_ROWS = 32_768
 

@@ -22,6 +22,7 @@ from emrobust.errors import ConfigError, did_you_mean
 ROOMS = {
     "model": "emrobust.models",
     "detector": "emrobust.deid",
+    "operator": "emrobust.deid.operators",
     "normalizer": "emrobust.normalize",
     "perturbation": "emrobust.perturb",
     "adversary": "emrobust.train.adversaries",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ class Rejects:
 
     Attributes:
         counts: reason → rows refused for it.
+        name: gives the record's number as it may be written; de-identification sets it.
     """
 
     def __init__(self, rows: Any) -> None:
         self._rows = rows
+        self.name: Callable[[str], str] = str
         self.counts: Counter[str] = Counter()
 
     def add(self, row: int, record_id: str, column: str, reason: str, where: str = "") -> None:
@@ -37,7 +39,8 @@ class Rejects:
             where: detail of this row alone, such as ``code 2``; never text.
         """
         self.counts[reason] += 1
-        self._rows.writerow((row, record_id, column, f"{where}: {reason}" if where else reason))
+        said = f"{where}: {reason}" if where else reason
+        self._rows.writerow((row, self.name(record_id), column, said))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,6 @@ a message or the rejects file.
 """
 
 from emrobust.ingest.sources import open_table
-from emrobust.ingest.stage import Preview, batches, ingest, preview
+from emrobust.ingest.stage import Preview, Through, batches, ingest, preview
 
-__all__ = ["Preview", "batches", "ingest", "open_table", "preview"]
+__all__ = ["Preview", "Through", "batches", "ingest", "open_table", "preview"]

@@ -52,19 +52,31 @@ class Converter:
         settings: the column map.
         refused: told of every refused row.
         with_labels: whether label columns must be there; otherwise labels are null.
+        with_known: whether the columns of ``identifiers`` are read and given beside the records,
+            as ``known_KIND_0`` and so on, for `deid`.
 
     Attributes:
-        schema: the schema of the records.
+        schema: the schema of the records, with the known columns last.
         notes: what was counted so far.
     """
 
-    def __init__(self, settings: Source, refused: Rejects, *, with_labels: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Source,
+        refused: Rejects,
+        *,
+        with_labels: bool = True,
+        with_known: bool = False,
+    ) -> None:
         named = settings.columns
         self._columns = named if with_labels else named.model_copy(update={"labels": ()})
         self._separator = settings.label_separator
         self._refused = refused
         self._seen = Seen()
         self.schema = records.schema(named.text, settings.separator)
+        self._known = _known_columns(settings) if with_known else {}
+        for name in self._known:
+            self.schema = self.schema.append(pa.field(name, pa.string()))
         self.notes = Notes()
 
     def locate(self, table: Table) -> dict[str, int]:
@@ -73,7 +85,8 @@ class Converter:
         Raises:
             SourceError: columns are missing or there twice.
         """
-        return header.locate(self._columns.of_source(), table.header, table.name)
+        named = dict.fromkeys([*self._columns.of_source(), *self._known.values()])
+        return header.locate(list(named), table.header, table.name)
 
     def stream(self, table: Table) -> Iterator[pa.RecordBatch]:
         """All records of a table in batches, in the order of its rows."""
@@ -103,6 +116,7 @@ class Converter:
             "age": self._read(cells, named.age, values.ages),
             **texts,
             "labels": self._labels(cells),
+            **{known: values.identifiers(cells[name]) for known, name in self._known.items()},
         }
         columns = [made.get(f.name) for f in self.schema]
         filled = [
@@ -163,6 +177,15 @@ class Converter:
         twice[keep] = ~self._seen.add(ids if keep.all() else ids.filter(pa.array(keep)))
         refuse(twice, named.record_id, TWICE)
         return keep
+
+
+def _known_columns(settings: Source) -> dict[str, str]:
+    """Columns of identifiers: their name beside the records → their name in the source."""
+    return {
+        f"{records.KNOWN_PREFIX}{kind}_{place}": name
+        for kind, names in settings.columns.identifiers.items()
+        for place, name in enumerate(names)
+    }
 
 
 def _names(cells: pa.Array) -> pa.Array:

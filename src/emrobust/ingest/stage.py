@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -56,13 +57,27 @@ class _Nowhere:
         """Forget it."""
 
 
-def ingest(settings: Source, source: Path, target: Path) -> Summary:
+class Through(Protocol):
+    """What the records pass through before they are written, so that nothing else ever is."""
+
+    def schema(self, read: pa.Schema) -> pa.Schema:
+        """The schema of what is written."""
+
+    def stream(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches to write, row for row; known columns are among those that it gets."""
+
+    def name(self, record_id: str) -> str:
+        """The record's number as it may be written into ``rejects.csv``."""
+
+
+def ingest(settings: Source, source: Path, target: Path, through: Through | None = None) -> Summary:
     """Read the source into ``target/records.parquet`` and ``target/rejects.csv``.
 
     Args:
         settings: where and what to read.
         source: the file, where ``settings.path`` is set; without meaning for a database.
         target: an empty folder.
+        through: treats the records on their way, such as `emrobust.deid`.
 
     Returns:
         rows read, kept and refused (``rows_in == rows_out + sum(rejected.values())``), and
@@ -74,9 +89,14 @@ def ingest(settings: Source, source: Path, target: Path) -> Summary:
     """
     table = open_table(settings, None if settings.path is None else source)
     with rejects.open_in(target) as refused, progress.track("ingest") as advance:
-        made = Converter(settings, refused)
-        stream = _tell(made.stream(table), advance)
-        kept = records.write(target / records.FILE, made.schema, stream)
+        if through is not None:
+            refused.name = through.name
+        made = Converter(settings, refused, with_known=through is not None)
+        stream = made.stream(table)
+        if through is not None:
+            stream = through.stream(stream)
+        schema = through.schema(made.schema) if through else made.schema
+        kept = records.write(target / records.FILE, schema, _tell(stream, advance))
         if not kept:
             raise _nothing_left(table.name, refused.counts)
     notes = made.notes
@@ -117,6 +137,7 @@ def batches(
     refused: Rejects | None = None,
     *,
     with_labels: bool = True,
+    with_known: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Stream a source as batches of the records table, without writing anything.
 
@@ -125,13 +146,16 @@ def batches(
         path: the file to read in place of ``settings.path``.
         refused: told of every refused row.
         with_labels: whether label columns must be there; otherwise labels are null.
+        with_known: whether the columns of identifiers are given beside the records.
 
     Raises:
         SourceError: the source cannot be read or lacks a column; the first two at once, what
             is found while reading when it is found.
     """
     table = open_table(settings, path or settings.path)
-    made = Converter(settings, refused or Rejects(_Nowhere()), with_labels=with_labels)
+    made = Converter(
+        settings, refused or Rejects(_Nowhere()), with_labels=with_labels, with_known=with_known
+    )
     made.locate(table)
     return made.stream(table)
 

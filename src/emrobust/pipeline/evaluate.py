@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from emrobust import config, ingest, labels, rejects, runs
+from emrobust import config, labels, rejects, runs
 from emrobust.evaluate import Comparison, Evaluation
 from emrobust.evaluate import run as evaluation
+from emrobust.pipeline import deid
 from emrobust.pipeline.prepare import CLASSES, INGEST, LABELS, source_of
 from emrobust.report import LengthHistogram, OtherModel, ReportContext, write_report
 from emrobust.train import run as training
@@ -55,11 +56,11 @@ def evaluate(
 
 def _read(run: Run, data: Path, scratch: Path) -> dict[str, runs.Summary]:
     """Read a table as the run's source was, with the run's label set; what each stage did."""
-    source = source_of(run.project.source, data)
+    project = run.project.model_copy(update={"source": source_of(run.project.source, data)})
     for name in (INGEST, CLASSES, LABELS):
         (scratch / name).mkdir()
     return {
-        INGEST: ingest.ingest(source, data, scratch / INGEST),
+        INGEST: deid.read(deid.reading_of(project), data, scratch / INGEST),
         CLASSES: labels.aggregate(run.project.labels, scratch / INGEST, scratch / CLASSES),
         LABELS: labels.conform(run.label_set, scratch / CLASSES, scratch / LABELS),
     }

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from emrobust import ingest, labels, runs, split
+from emrobust import labels, runs, split
 from emrobust.config import Project, Source
 from emrobust.errors import ConfigError
+from emrobust.pipeline import deid
 
 # The folders of a prepared table, in the order in which the stages write them.
 INGEST, CLASSES, SPLIT, LABELS = "1-ingest", "2-classes", "3-split", "4-labels"
@@ -18,8 +19,11 @@ STAGES = (INGEST, CLASSES, SPLIT, LABELS)
 def prepare(project: Project, out: Path) -> dict[str, runs.Summary]:
     """Run every stage whose settings or inputs changed; their summaries in order.
 
+    The first stage takes the identifiers out where ``[deid]`` is enabled, and in any case refuses
+    to write direct identifiers that are not accepted, so no later folder can hold one.
+
     Raises:
-        InputError: the source, the codes or the split are wrong.
+        InputError: the source, the codes or the split are wrong, or direct identifiers are left.
         StorageError: ``out`` cannot be written.
     """
     if not project.source.columns.labels:
@@ -27,8 +31,9 @@ def prepare(project: Project, out: Path) -> dict[str, runs.Summary]:
             "`source.columns.labels` is missing: there is nothing to learn",
             "Name the column(s) with the diagnoses.",
         )
+    reading = deid.reading_of(project)
     stages: list[tuple[str, runs.Stage, Any, Path]] = [
-        (INGEST, ingest.ingest, project.source, project.source.path or Path("absent")),
+        (INGEST, deid.read, reading, project.source.path or Path("absent")),
         (CLASSES, labels.aggregate, project.labels, out / INGEST),
         (SPLIT, split.split, _split_settings(project), out / CLASSES),
         (LABELS, labels.select, project.labels, out / SPLIT),
@@ -57,5 +62,9 @@ def describe(summaries: Mapping[str, runs.Summary]) -> Iterator[str]:
     """A line a stage, and one for each reason for which rows were refused."""
     for name, summary in summaries.items():
         yield f"{name}: {summary.rows_in:,} rows in, {summary.rows_out:,} out"
+        if summary.notes.get("deidentified"):
+            yield f"  {summary.notes['identifiers_found']:,} identifiers treated"
+        for kind, left in summary.notes.get("direct_identifiers_left", {}).items():
+            yield f"  accepted in the texts: {left:,} {kind}"
         for reason, rows in summary.rejected.items():
             yield f"  {rows:,} refused: {reason} ({name}/rejects.csv)"

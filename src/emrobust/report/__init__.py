@@ -1,5 +1,6 @@
 """One HTML file that shows how good a model is, and how far to trust it."""
 
+from emrobust.report import deid_page
 from emrobust.report.context import LengthHistogram, OtherModel, ReportContext, count_lengths
 from emrobust.report.page import render, write_report
 
@@ -8,6 +9,7 @@ __all__ = [
     "OtherModel",
     "ReportContext",
     "count_lengths",
+    "deid_page",
     "render",
     "write_report",
 ]

@@ -42,10 +42,10 @@ def write_report(path: Path, evaluation: Evaluation, context: ReportContext) -> 
 def render(evaluation: Evaluation, context: ReportContext) -> str:
     """The report's HTML."""
     words = Words(context.language)
-    style, script = (_read(name) for name in ("style.css", "table.js"))
+    style, script = (read_template(name) for name in ("style.css", "table.js"))
     template = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).from_string(_read("report.html.j2"))
+    ).from_string(read_template("report.html.j2"))
     return template.render(
         w=words,
         e=evaluation,
@@ -53,8 +53,8 @@ def render(evaluation: Evaluation, context: ReportContext) -> str:
         title=context.title or words("title"),
         style=Markup(style),  # noqa: S704 (our own file)
         script=Markup(script),  # noqa: S704 (our own file)
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=content_hash(style),
+        script_hash=content_hash(script),
         version=metadata.version("emrobust"),
         **_prose(evaluation, context, words),
         **_tables(evaluation, context, words),
@@ -115,10 +115,12 @@ def _safe(plots: Sequence[str]) -> list[Markup]:
     return [Markup(of) for of in plots]  # noqa: S704 (escaped)
 
 
-def _read(name: str) -> str:
+def read_template(name: str) -> str:
+    """A file of the templates' folder."""
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
-def _hash(content: str) -> str:
+def content_hash(content: str) -> str:
+    """What a page's policy calls its own style or script by."""
     digest = hashlib.sha256(content.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"

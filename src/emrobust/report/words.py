@@ -1,16 +1,19 @@
-"""The interface's words, from ``strings.toml``."""
+"""The interface's words, from ``strings.toml`` and its like."""
 
 from __future__ import annotations
 
 import tomllib
 from importlib import resources
+from typing import Any
+
+STRINGS = "strings.toml"
 
 
 class Words:
     """The strings of one language; ``words("key", n=3)`` fills in the placeholders."""
 
-    def __init__(self, language: str) -> None:
-        self._table = load()[language]
+    def __init__(self, language: str, file: str = STRINGS) -> None:
+        self._table: dict[str, str] = load(file)[language]
         self.language = language
 
     def __call__(self, key: str, **values: object) -> str:
@@ -26,7 +29,7 @@ class Words:
         return self._table.get(key, key)
 
 
-def load() -> dict[str, dict[str, str]]:
+def load(file: str = STRINGS) -> dict[str, dict[str, Any]]:
     """Language → key → string."""
-    text = resources.files("emrobust.report").joinpath("strings.toml").read_text(encoding="utf-8")
+    text = resources.files("emrobust.report").joinpath(file).read_text(encoding="utf-8")
     return tomllib.loads(text)

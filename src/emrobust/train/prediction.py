@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from emrobust import config, ingest, progress, records, rejects, runs
 from emrobust.errors import ConfigError
+from emrobust.ingest import Through
 from emrobust.train.run import Run, probabilities
 
 SCHEMA = pa.schema(
@@ -27,7 +28,9 @@ SCHEMA = pa.schema(
 )
 
 
-def predict(run: Run, source: config.Source, out: Path) -> runs.Summary:
+def predict(
+    run: Run, source: config.Source, out: Path, through: Through | None = None
+) -> runs.Summary:
     """Predict every record of a source.
 
     Each row holds the predicted labels, the likeliest first, with their probabilities, and the
@@ -38,6 +41,7 @@ def predict(run: Run, source: config.Source, out: Path) -> runs.Summary:
         run: a finished run.
         source: the table; it needs no label columns.
         out: .csv (labels joined by ``;``), .jsonl or .parquet.
+        through: treats the records before they are predicted, such as `emrobust.deid`.
 
     Raises:
         ConfigError: another ending.
@@ -57,7 +61,12 @@ def predict(run: Run, source: config.Source, out: Path) -> runs.Summary:
         runs.atomic_file(out) as partial,
         progress.track("predict") as advance,
     ):
-        batches = ingest.batches(source, refused=refused, with_labels=False)
+        batches = ingest.batches(
+            source, refused=refused, with_labels=False, with_known=through is not None
+        )
+        if through is not None:
+            refused.name = through.name
+            batches = through.stream(batches)
         done = write(partial, _predicted(run, model, batches, advance))
     rejected = dict(refused.counts)
     return runs.Summary(done + sum(rejected.values()), done, rejected)

@@ -1,0 +1,1 @@
+"""What is put in place of an identifier, one operator a file."""

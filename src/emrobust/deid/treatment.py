@@ -1,0 +1,86 @@
+"""One text after another: detectors, operators, the gate; and the reason for every edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from emrobust.deid import detect, gate, spans
+from emrobust.deid.detector import Detector
+from emrobust.deid.operator import Subject
+from emrobust.deid.policy import Policy
+from emrobust.deid.spans import Span
+
+Known = Mapping[str, Sequence[str]]
+
+
+class Decision(NamedTuple):
+    """What became of an identifier.
+
+    Attributes:
+        span: where it is in the original, what it is, and who says so why.
+        operator: that gave its replacement.
+        start: offset of the replacement in the treated text.
+        end: offset behind it.
+    """
+
+    span: Span
+    operator: str
+    start: int
+    end: int
+
+
+class Treated(NamedTuple):
+    """A text without its identifiers.
+
+    Attributes:
+        text: equal to the original outside of the decisions' spans, byte for byte.
+        decisions: in order.
+        leaks: direct identifiers that the gate found in the treated text.
+    """
+
+    text: str
+    decisions: list[Decision]
+    leaks: list[gate.Leak]
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """Everything that a text is treated with; built once a process.
+
+    Attributes:
+        detectors: the rules and further engines.
+        policy: an operator a kind.
+    """
+
+    detectors: Sequence[Detector]
+    policy: Policy
+
+    def treat(self, text: str, known: Known, subject: Subject) -> Treated:
+        """Take the identifiers out of a text.
+
+        Args:
+            text: the original.
+            known: values of other columns of the same row by kind.
+            subject: whose text it is.
+        """
+        found = detect.detect(text, self.detectors, known or None) if text else []
+        words = [self.policy.replace(text[s.start : s.end], s.kind, subject) for s in found]
+        treated = spans.apply(
+            text, [(span, word) for span, (word, _) in zip(found, words, strict=True)]
+        )
+        decisions, shift = [], 0
+        for span, (word, operator) in zip(found, words, strict=True):
+            start = span.start + shift
+            decisions.append(Decision(span, operator, start, start + len(word)))
+            shift += len(word) - (span.end - span.start)
+        own = [(d.start, d.end) for d in decisions if d.operator != "keep"]
+        return Treated(treated, decisions, search(treated, known, own))
+
+
+def search(text: str, known: Known, own: Sequence[tuple[int, int]] = ()) -> list[gate.Leak]:
+    """Direct identifiers of a text by the gate, but for an operator's own words."""
+    direct = {kind: values for kind, values in known.items() if kind in gate.DIRECT}
+    found = {*gate.scan(text), *(gate.find_known(text, direct) if direct else ())}
+    return gate.outside(sorted(found), own)

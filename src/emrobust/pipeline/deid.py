@@ -1,0 +1,120 @@
+"""De-identification on the way from a source to records, and its papers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from emrobust import config, deid, ingest, records, runs
+from emrobust.config import Deid, Project, Section, Source
+from emrobust.deid.key import read_key
+from emrobust.errors import ConfigError
+from emrobust.report import deid_page
+
+REPORT = "deid_report.html"
+FACTS = "deid_report.json"
+ASSESSMENT = "pipl_art55.zh.md"
+SUMMARY = "summary.json"
+
+
+class Reading(Section):
+    """What the first stage needs: where the records are and how they are treated.
+
+    Attributes:
+        key: the fingerprint of the key, so that another key is another output.
+    """
+
+    source: Source
+    deid: Deid
+    name: str = ""
+    language: str = "zh"
+    key: str = ""
+
+
+def reading_of(project: Project) -> Reading:
+    """The settings of the first stage.
+
+    Raises:
+        ConfigError: the key file is missing or open to others, or the split needs the true dates.
+    """
+    settings = project.deid
+    key = ""
+    if settings.enabled and settings.key_file:
+        key = read_key(settings.key_file).fingerprint()
+    _refuse_time_split(project)
+    return Reading(
+        source=project.source, deid=settings, name=project.name, language=project.language, key=key
+    )
+
+
+def _refuse_time_split(project: Project) -> None:
+    if not project.deid.enabled or project.split.by != "time":
+        return
+    if project.deid.visit_time == "drop" or (
+        project.deid.visit_time == "auto" and deid.Deidentifier(project.deid).shifts
+    ):
+        raise ConfigError(
+            '[split] by = "time" needs the order of the visits, which [deid] takes away',
+            'Set [deid] visit_time = "month" and generalise dates, or split by patient.',
+        )
+
+
+def read(settings: Reading, source: Path, target: Path) -> runs.Summary:
+    """The first stage: records without identifiers, straight from the source.
+
+    No text is written before it is treated. With ``enabled`` the report, its facts and the
+    self-assessment lie beside the records.
+
+    Raises:
+        InputError: the source or the settings are wrong.
+        RecordsError: direct identifiers would be written and are not accepted.
+    """
+    return _read(settings, source, target, None)[0]
+
+
+def deidentify(
+    project: Project, out: Path, wishes: deid.Wishes | None = None
+) -> tuple[runs.Summary, dict[str, object]]:
+    """Read, treat and write a project's records; the folder appears whole or not at all.
+
+    Raises:
+        ConfigError: the folder holds something else.
+        InputError: the source or the settings are wrong.
+    """
+    if out.exists() and any(out.iterdir()) and not (out / FACTS).is_file():
+        raise ConfigError(f"{out} is not empty", "Give a new folder with --out.")
+    settings = project.deid.model_copy(update={"enabled": True})
+    reading = reading_of(project.model_copy(update={"deid": settings}))
+    with runs.atomic_folder(out) as target:
+        summary, facts = _read(reading, project.source.path or Path("absent"), target, wishes)
+        runs.write_json(target / SUMMARY, asdict(summary))
+        runs.write_manifest(target, {"project": project.public()})
+    return summary, facts
+
+
+def _read(
+    settings: Reading, source: Path, target: Path, wishes: deid.Wishes | None
+) -> tuple[runs.Summary, dict[str, object]]:
+    deidentifier = deid.Deidentifier(settings.deid, wishes)
+    summary = ingest.ingest(settings.source, source, target, deidentifier)
+    facts = deidentifier.facts(target / records.FILE)
+    runs.write_json(target / FACTS, facts)
+    if settings.deid.enabled:
+        write_papers(target, facts, settings.name, settings.language)
+    notes = {**summary.notes, **deid.notes_of(facts)}
+    return runs.Summary(summary.rows_in, summary.rows_out, summary.rejected, notes), facts
+
+
+def write_papers(target: Path, facts: dict[str, object], name: str, language: str = "zh") -> None:
+    """The report as a page, and the self-assessment to complete."""
+    deid_page.write_report(target / REPORT, facts, name, language)
+    deid_page.write_assessment(target / ASSESSMENT, facts, name)
+
+
+def load(path: Path, overrides: tuple[str, ...], key: Path | None) -> Project:
+    """A project with a key file from the command line, where it names none itself."""
+    project = config.load(path, overrides)
+    if key is not None and project.deid.key_file is None:
+        update = {"key_file": key.absolute()}
+        project = project.model_copy(update={"deid": project.deid.model_copy(update=update)})
+    return project
