@@ -38,6 +38,8 @@ _PATHS = (
     ("labels", "table"),
     ("deid", "key_file"),
     ("normalize", "tables"),
+    ("augment", "translations"),
+    ("augment", "cache"),
     ("evaluate", "truth"),
 )
 
@@ -62,8 +64,6 @@ class Columns(Section):
     age: str | None = None
     labels: tuple[str, ...] = Field((), description="one or more columns of codes or classes")
     text: tuple[str, ...] = Field(min_length=1, description="text fields in the order joined")
-
-    def of_source(self) -> list[str]:
     identifiers: dict[str, tuple[str, ...]] = Field(
         {}, description="kind → columns whose values are looked for in the texts, never written"
     )
@@ -75,6 +75,8 @@ class Columns(Section):
             if kind not in PLACEHOLDERS:
                 raise ValueError(f"{kind!r} is no kind; {did_you_mean(kind, PLACEHOLDERS)}")
         return given
+
+    def of_source(self) -> list[str]:
         """Every source column that a record is made of, once each."""
         single = (self.record_id, self.patient_id, self.visit_time, self.site, self.department)
         named = [*single, self.sex, self.age, *self.text, *self.labels]
@@ -163,8 +165,6 @@ class Split(Section):
         return self
 
 
-class Normalize(Section):
-    """Steps that rewrite texts where a model reads them; the records keep what was written."""
 class Component(Section):
     """A registered component by name; its other keys are its own settings."""
 
@@ -208,6 +208,8 @@ class Deid(Section):
     )
 
 
+class Normalize(Section):
+    """Steps that rewrite texts where a model reads them; the records keep what was written."""
 
     markup: bool = Field(False, description="HTML entities and tags")
     width: bool = Field(False, description="full-width letters and digits, Chinese punctuation")
@@ -255,6 +257,37 @@ class Train(Section):
     checkpoint_seconds: float = Field(60.0, gt=0.0)
 
 
+Weight = Annotated[float, Field(ge=0.0, le=1000.0)]
+
+
+class Augment(Section):
+    """Which training texts are changed from epoch to epoch, how often and by what."""
+
+    probability: float = Field(
+        0.0, ge=0.0, le=1.0, description="of a record in an epoch; 0: no augmentation"
+    )
+    rules: Weight = Field(0.4, description="share of the perturbations")
+    back_translation: Weight = Field(0.2, description="share of the way there and back")
+    masked_lm: Weight = Field(0.2, description="share of words filled by a masked LM")
+    mixup: Weight = Field(0.2, description="share of MixUp, which takes whole batches")
+    redistribute: bool = Field(
+        False, description="give the share of what cannot run here to the others"
+    )
+    rare: float = Field(0.0, ge=0.0, le=4.0, description="1: by inverse frequency; 0: all alike")
+    perturbations: tuple[Named, ...] = Field((), description="empty: all of the language")
+    at_once: int = Field(1, ge=1, description="perturbations that a text gets")
+    checkpoint: str = Field("emrobust/zh-small", description="the masked LM")
+    masked: tuple[float, float] = Field((0.1, 0.15), description="least and most of the words")
+    variants: int = Field(2, ge=1, le=100, description="fillings that a text has in all")
+    there: str | None = Field(None, description="Marian checkpoint into another language")
+    back: str | None = Field(None, description="Marian checkpoint back from it")
+    translations: Path | None = Field(None, description="a table instead: text, translation")
+    bleu: float = Field(0.75, ge=0.0, le=1.0, description="least, of a translation that is kept")
+    mixup_alpha: float = Field(0.4, gt=0.0, le=100.0, description="of MixUp's Beta distribution")
+    workers: int = Field(1, ge=0, le=64, description="processes; 0: in the training loop")
+    cache: Path | None = Field(None, description="what models made; absent: beside the data")
+
+
 class Evaluate(Section):
     """Metrics, intervals and the report."""
 
@@ -275,9 +308,11 @@ class Project(Section):
     source: Source
     labels: Labels = Labels()
     split: Split = Split()
+    deid: Deid = Deid()
     normalize: Normalize = Normalize()
     model: Model = Model()
     train: Train = Train()
+    augment: Augment = Augment()
     evaluate: Evaluate = Evaluate()
 
     def public(self) -> dict[str, Any]:
@@ -308,7 +343,6 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
         _override(values, override)
     _make_absolute(values, Path())
     return parse(values, str(path))
-    deid: Deid = Deid()
 
 
 def _make_absolute(values: dict[str, Any], folder: Path) -> None:

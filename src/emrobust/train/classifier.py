@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import torch
 from pydantic import ValidationError
 
 from emrobust import config, registry, rng, runs
+from emrobust.augment.toolbox import Toolbox
 from emrobust.errors import ConfigError, ModelError
 from emrobust.models import network as networks
-from emrobust.models.estimator import Task, TextClassifier
+from emrobust.models.estimator import Task, TextClassifier, as_texts
 from emrobust.models.network import Network
 from emrobust.models.thresholds import macro_f1, tune
 from emrobust.normalize import Normalizer
 from emrobust.train import adversaries, batches, loop, losses
+from emrobust.train.augmented import AugmentedTexts
 from emrobust.train.batches import Tokens
+from emrobust.train.mixup import MixUp
 from emrobust.train.steps import Step, clean_step
 
 _DEFAULT = config.Train()
 # Prediction keeps no gradients, so its batches may be wider than those of training.
 _WIDER = 4
 HISTORY = "history.json"
+AUGMENTATION = "augmentation.json"
+S = TypeVar("S", bound=config.Section)
 
 
 class NeuralClassifier(TextClassifier):
@@ -56,6 +62,8 @@ class NeuralClassifier(TextClassifier):
         precision: of training; predictions are computed in fp32 everywhere, so that
             thresholds tuned on one machine hold on another.
         checkpoint_seconds: see `config.Train`.
+        augment: settings of `config.Augment`; absent, or of probability 0: texts stay as they
+            are. After `fit`, ``augmentation_`` says what was done.
     """
 
     kind = "neural"
@@ -85,6 +93,7 @@ class NeuralClassifier(TextClassifier):
         thresholds: Literal["global", "label"] = _DEFAULT.thresholds,
         precision: Literal["auto", "fp32", "bf16"] = _DEFAULT.precision,
         checkpoint_seconds: float = _DEFAULT.checkpoint_seconds,
+        augment: Mapping[str, Any] | None = None,
     ) -> None:
         self.network = network
         self.network_settings = network_settings
@@ -108,6 +117,7 @@ class NeuralClassifier(TextClassifier):
         self.thresholds = thresholds
         self.precision = precision
         self.checkpoint_seconds = checkpoint_seconds
+        self.augment = augment
 
     def fit(
         self,
@@ -121,22 +131,30 @@ class NeuralClassifier(TextClassifier):
         texts = self._read(X)
         targets = self._learn_targets(texts, y)
         loss, step = self._new_loss(settings, targets), _new_step(settings)
+        toolbox = self._new_toolbox(X, targets, settings)
         self.network_ = self._new_network(texts, targets.shape[1])
         if loss.begins_at_base_rate:
             self.network_.set_prior(targets, exclusive=loss.exclusive)
         data = loop.Data(self._tokens(texts), targets)
         held, validate = (None, None) if validation is None else self._validator(validation)
-        self.history_ = loop.train(
-            self.network_.to(_device()),
-            data,
-            settings,
-            loss=loss.to(_device()),
-            step=step,
-            seed=self.seed,
-            validate=validate,
-            folder=checkpoints,
-            fingerprint=self._fingerprint(settings, data, held),
-        )
+        with contextlib.ExitStack() as stack:
+            if toolbox is not None:
+                stream = AugmentedTexts(toolbox, data.tokens, self._encode)
+                data = data._replace(stream=stack.enter_context(stream))
+                if toolbox.lots.mixed:
+                    alpha = toolbox.settings.mixup_alpha
+                    step = MixUp(step, chooses=toolbox.lots.mixes, alpha=alpha)
+            self.history_ = loop.train(
+                self.network_.to(_device()),
+                data,
+                settings,
+                loss=loss.to(_device()),
+                step=step,
+                seed=self.seed,
+                validate=validate,
+                folder=checkpoints,
+                fingerprint=self._fingerprint(settings, data, held, toolbox),
+            )
         self._tune(validation, self.thresholds)
         return self
 
@@ -148,12 +166,9 @@ class NeuralClassifier(TextClassifier):
             return self._probabilities(self.network_, self._tokens(self._read(X)))
 
     def _train_settings(self) -> config.Train:
-        values = {name: getattr(self, name) for name in config.Train.model_fields}
-        try:
-            return config.Train.model_validate(values)
-        except ValidationError as error:
-            problems = [f"`{e['loc'][0]}`: {e['msg']}" for e in error.errors(include_input=False)]
-            raise ConfigError(f"the settings are wrong: {'; '.join(problems)}") from None
+        return _check(
+            config.Train, {name: getattr(self, name) for name in config.Train.model_fields}
+        )
 
     def _new_loss(self, settings: config.Train, targets: np.ndarray) -> losses.Loss:
         given = settings.loss.model_dump() if settings.loss else None
@@ -170,6 +185,25 @@ class NeuralClassifier(TextClassifier):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(rng.derive(self.seed, "weights"))
             return component.new(texts, outputs, settings)
+
+    def _new_toolbox(
+        self, texts: Sequence[str], targets: np.ndarray, settings: config.Train
+    ) -> Toolbox | None:
+        """The augmentation, with all done that needs a model; None where it is off."""
+        self.augmentation_: dict[str, Any] = {}
+        given = _check(config.Augment, self.augment or {})
+        if not given.probability:
+            return None
+        toolbox = Toolbox(
+            given, as_texts(texts), targets, self.seed, batch_size=settings.batch_size
+        )
+        toolbox.prepare(settings.epochs)
+        self.augmentation_ = toolbox.facts
+        return toolbox
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token numbers of texts as they were written."""
+        return self.network_.encode(self._read(texts), self.max_length)
 
     def _tokens(self, texts: Sequence[str]) -> Tokens:
         return batches.pack(self.network_.encode(texts, self.max_length))
@@ -208,7 +242,11 @@ class NeuralClassifier(TextClassifier):
         return chances
 
     def _fingerprint(
-        self, settings: config.Train, data: loop.Data, held: loop.Data | None
+        self,
+        settings: config.Train,
+        data: loop.Data,
+        held: loop.Data | None,
+        toolbox: Toolbox | None,
     ) -> dict[str, Any]:
         """What must be unchanged for a training to go on; the pace of checkpoints may change."""
         return {
@@ -216,6 +254,7 @@ class NeuralClassifier(TextClassifier):
             "network": self.network,
             "network settings": self.network_.settings,
             "seed": self.seed,
+            "augmentation": toolbox and toolbox.fingerprint,
             "bf16": loop.uses_bf16(settings.precision, _device()),
             "training data": _digest(data.tokens.flat, data.tokens.starts, data.targets),
             "validation data": held and _digest(held.tokens.flat, held.tokens.starts, held.targets),
@@ -225,10 +264,25 @@ class NeuralClassifier(TextClassifier):
         (folder / "network").mkdir()
         self.network_.save(folder / "network")
         runs.write_json(folder / HISTORY, self.history_)
+        runs.write_json(folder / AUGMENTATION, self.augmentation_)
 
     def _load_parts(self, folder: Path) -> None:
         self.network_ = networks.load(folder / "network").to(_device())
         self.history_ = runs.read_json(folder / HISTORY)
+        self.augmentation_ = runs.read_json(folder / AUGMENTATION)
+
+
+def _check(section: type[S], values: Mapping[str, Any]) -> S:
+    """Settings as a section of the project file checks them.
+
+    Raises:
+        ConfigError: names each wrong one.
+    """
+    try:
+        return section.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [f"`{e['loc'][0]}`: {e['msg']}" for e in error.errors(include_input=False)]
+        raise ConfigError(f"the settings are wrong: {'; '.join(problems)}") from None
 
 
 def _new_step(settings: config.Train) -> Step:

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from emrobust import registry, runs
+from emrobust.augment.rules import names_for as perturbations_for
+from emrobust.augment.shares import COMPONENTS, share_out
+from emrobust.augment.toolbox import check_components
 from emrobust.config import Project
 from emrobust.errors import ConfigError, RunError
 from emrobust.models.estimator import FILE, FORMAT, TextClassifier
@@ -42,10 +45,21 @@ def build(project: Project, names: Sequence[str]) -> TextClassifier:
         "normalizer": _normalizer(project),
     }
     if issubclass(component, Network):
-        settings = project.train.model_dump()
+        settings = {**project.train.model_dump(), "augment": _augmentation(project)}
         return NeuralClassifier(name, network_settings=checked, **common, **settings)
     make = cast("Callable[..., TextClassifier]", component)
     return make(**common, thresholds=project.train.thresholds, **checked)
+
+
+def _augmentation(project: Project) -> dict[str, Any] | None:
+    """The project's ``[augment]`` as plain values; None where it is off."""
+    given = project.augment
+    if not given.probability:
+        return None
+    names = [{"name": name} for name in perturbations_for(project.language)]
+    values = given.model_dump(mode="json")
+    values["perturbations"] = values["perturbations"] or names
+    return values
 
 
 def _normalizer(project: Project) -> Normalizer | None:
@@ -70,7 +84,24 @@ def _check_training(project: Project, *, neural: bool) -> None:
         )
     if train.adversary is not None:
         adversaries.check(train.adversary.model_dump())
+    _check_augmentation(project, neural=neural)
     losses.check(project.labels.task, train.loss.model_dump() if train.loss else None)
+
+
+def _check_augmentation(project: Project, *, neural: bool) -> None:
+    given = project.augment
+    if not given.probability:
+        return
+    if not neural:
+        raise ConfigError(
+            f"[augment] changes texts from epoch to epoch, and the model `{project.model.name}`"
+            " has no epochs",
+            "Set `augment.probability = 0`, or `model.name` to `textcnn`, `bilstm` or"
+            " `transformer`.",
+        )
+    shares = {name: float(getattr(given, name)) for name in COMPONENTS}
+    missing = dict(check_components(given, project.train.batch_size))
+    share_out(shares, missing, redistribute=given.redistribute)
 
 
 def load(folder: Path) -> TextClassifier:

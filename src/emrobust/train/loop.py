@@ -15,11 +15,12 @@ the training.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -43,11 +44,36 @@ _WRITING_SHARE = 20
 _PATIENCE = 10
 
 
+class Stream(Protocol):
+    """Training texts that differ from epoch to epoch, such as augmented ones."""
+
+    def read(
+        self, epoch: int, step: int, plan: Sequence[np.ndarray]
+    ) -> Generator[Tokens, None, None]:
+        """The texts of some batches; a function of the arguments, so that training can go on.
+
+        Args:
+            epoch: its number.
+            step: number of the first batch's step.
+            plan: the rows of each batch, planned by the plain texts' lengths.
+
+        Yields:
+            the texts of a batch, in the order of its rows.
+        """
+
+
 class Data(NamedTuple):
-    """Training texts as token numbers, and their targets as 0 and 1 [texts, labels]."""
+    """Training texts as token numbers, and their targets.
+
+    Attributes:
+        tokens: of the texts as they were written.
+        targets: 0 and 1 [texts, labels].
+        stream: gives the texts of a batch instead; absent: they are as they were written.
+    """
 
     tokens: Tokens
     targets: np.ndarray
+    stream: Stream | None = None
 
 
 Validate = Callable[[Network], float]
@@ -163,14 +189,26 @@ def _rest_of_epoch(run: _Run) -> Iterator[Batch]:
     """The batches that are still to do; between two of them a checkpoint may be written."""
     run.network.train()
     device = _device(run.network)
-    for rows in _plan(run.data, run.settings, run.seed, run.state.epoch)[run.state.batch :]:
-        ids, mask = batches.pad(run.data.tokens, rows, run.network.pad)
+    plan = _plan(run.data, run.settings, run.seed, run.state.epoch)[run.state.batch :]
+    for rows, (ids, mask) in zip(plan, _padded(run, plan), strict=True):
         targets = torch.from_numpy(run.data.targets[rows].astype(np.float32))
         yield Batch(ids.to(device), mask.to(device), targets.to(device))
         run.state.batch += 1
         due = max(run.settings.checkpoint_seconds, run.pause)
         if time.monotonic() - run.saved_at >= due:
             _save(run)
+
+
+def _padded(run: _Run, plan: Sequence[np.ndarray]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Token numbers and mask of each batch."""
+    if run.data.stream is None:
+        for rows in plan:
+            yield batches.pad(run.data.tokens, rows, run.network.pad)
+        return
+    read = run.data.stream.read(run.state.epoch, run.state.step, plan)
+    with contextlib.closing(read):
+        for tokens in read:
+            yield batches.pad(tokens, np.arange(len(tokens.lengths)), run.network.pad)
 
 
 def _take_step(run: _Run, batch: Batch) -> None:

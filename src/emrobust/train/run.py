@@ -39,6 +39,7 @@ PREPARED = "prepared.json"
 CHECKPOINT = "checkpoint"
 DATA = "data"
 FACTS = "facts.json"
+CACHE = "augment.sqlite"
 VERSION = 1
 
 PREDICTION_SCHEMA = pa.schema(
@@ -175,13 +176,20 @@ def train(project: Project, data: Path, folder: Path, about: Mapping[str, Any]) 
     runs.write_text(folder / PROJECT, config.dump(project))
     shutil.copyfile(data / LABELS, folder / LABELS)
     fit = _cross_validate if project.split.folds else _fit_once
-    predictions, history = fit(project, label_set, rows, folder)
+    predictions, history = fit(_with_cache(project, data.parent), label_set, rows, folder)
     records.write(folder / PREDICTIONS, PREDICTION_SCHEMA, predictions)
     runs.write_json(folder / HISTORY, history)
     runs.write_json(folder / PREPARED, about)
     shutil.rmtree(folder / CHECKPOINT)
     runs.write_manifest(folder, facts, leave_out=DATA)
     return load(folder)
+
+
+def _with_cache(project: Project, folder: Path) -> Project:
+    """The project, with what models make of its texts kept beside the texts themselves."""
+    given = project.augment
+    augment = given.model_copy(update={"cache": given.cache or folder / CACHE})
+    return project.model_copy(update={"augment": augment})
 
 
 def claim(folder: Path, facts: Mapping[str, Any]) -> None:

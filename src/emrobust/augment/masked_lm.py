@@ -1,0 +1,314 @@
+"""Fills words by a masked language model: what it finds likeliest beside the word that stood there.
+
+The seed, 3.3.1: 10 to 15 % of the words, the first answer. Whole words by `encoder.words.cut`.
+Never hidden and never written is what the guards protect, nor any term of the lexicon but mere
+wording: a symptom that is exchanged is another disease. Which words of a text are hidden depends
+on the text and the variant's number only, so that what is paid for once serves every run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from emrobust import lexicon, rng, runs
+from emrobust.augment.cache import Cache, key
+from emrobust.encoder import checkpoint, words
+from emrobust.encoder.objectives import masked_lm_head
+from emrobust.errors import ConfigError
+from emrobust.lexicon.table import TYPES
+from emrobust.perturb import Edit, Perturbation, Perturbed, apply, perturb, protected
+
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff"
+_WORD = re.compile(f"[{_HAN}]+|[A-Za-z]+")
+_HAN_TOKEN = re.compile(f"[{_HAN}]+")
+_LATIN_TOKEN = re.compile(r"[Ġ▁]?[A-Za-z]{2,}")
+_ANY_WORD = re.compile(r"\w")
+# A term of these types tells nothing about the patient.
+_EMPTY = frozenset({"wording"})
+_TOLD = frozenset(TYPES) - _EMPTY
+# Texts of one transaction, and tokens of one pass.
+_CHUNK = 1024
+_TOKENS = 8192
+_LONGEST = 512
+_VERSION = 1
+
+
+class Job(NamedTuple):
+    """A text to fill.
+
+    Attributes:
+        text: as it was written.
+        variant: number of the answer; another number hides other words.
+    """
+
+    text: str
+    variant: int
+
+
+class Place(NamedTuple):
+    """A hidden word.
+
+    Attributes:
+        start: offset of its first character.
+        end: offset behind its last.
+        tokens: positions of its tokens in the row.
+    """
+
+    start: int
+    end: int
+    tokens: list[int]
+
+
+class MaskedLM:
+    """Fills words of texts.
+
+    Args:
+        name: of a checkpoint with its masked-LM head: ``emrobust/zh-small``, a folder, a hub name.
+        least: smallest share of a text's words that is hidden.
+        most: largest share.
+
+    Raises:
+        ConfigError: the shares are not in order between 0 and 1.
+        ModelError: the checkpoint cannot be found or used.
+    """
+
+    def __init__(self, name: str, least: float = 0.10, most: float = 0.15) -> None:
+        if not 0 < least <= most <= 1:
+            raise ConfigError(
+                f"the shares of masked words are {least} and {most}",
+                "Give two numbers above 0 and at most 1, the smaller first, such as [0.1, 0.15].",
+            )
+        folder = checkpoint.locate(name)
+        self._tokenizer, model = checkpoint.read_masked_lm(folder)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model = model
+        nn.Module.to(model, self._device)
+        self._head = masked_lm_head(self._model)
+        self._least, self._most = least, most
+        self._han, self._latin = _writable(self._tokenizer, int(model.config.vocab_size))
+        room = getattr(model.config, "max_position_embeddings", _LONGEST)
+        self._room = min(_LONGEST, room - 2)
+        self.fingerprint = key("masked_lm", _VERSION, runs.checksum(folder), f"{least}-{most}")
+
+    def fill(
+        self, jobs: Sequence[Job], cache: Cache, advance: Callable[[int], None] = lambda _: None
+    ) -> list[Perturbed]:
+        """The texts with some words filled, those edits left out that the guards refuse.
+
+        Args:
+            jobs: of any number.
+            cache: where answers are taken from and kept.
+            advance: is told how many more are done.
+        """
+        keys = [key(self.fingerprint, job.variant, job.text) for job in jobs]
+        # The order does not depend on what is known already: nor, then, do the answers.
+        first = dict(zip(keys, jobs, strict=True))
+        order = sorted(first, key=lambda name: (-len(first[name].text), name))
+        found: dict[str, list[Any]] = {}
+        for start in range(0, len(order), _CHUNK):
+            chunk = order[start : start + _CHUNK]
+            known = cache.find(chunk)
+            if len(known) < len(chunk):
+                made = self._propose([first[name] for name in chunk])
+                fresh = {n: e for n, e in zip(chunk, made, strict=True) if n not in known}
+                cache.add(fresh)
+                known.update(fresh)
+            found.update(known)
+            advance(len(chunk))
+        return [
+            judge(job.text, [Edit(*edit) for edit in found[name]])
+            for name, job in zip(keys, jobs, strict=True)
+        ]
+
+    def choose(self, job: Job) -> list[tuple[int, int]]:
+        """Spans of the words to hide, ascending."""
+        free, count = candidates(job.text)
+        random = Random(rng.derive(job.variant, "masked_lm", job.text))  # noqa: S311 - no secret hangs on it
+        wanted = max(1, round(random.uniform(self._least, self._most) * count))
+        return sorted(random.sample(free, min(wanted, len(free))))
+
+    def _propose(self, jobs: Sequence[Job]) -> list[list[Edit]]:
+        """Edits of each text, in batches of about one length."""
+        proposed: list[list[Edit]] = [[] for _ in jobs]
+        chosen = [self.choose(job) for job in jobs]
+        rows = [row for row, spans in enumerate(chosen) if spans]
+        if not rows:
+            return proposed
+        encoded = self._tokenizer(
+            [jobs[row].text for row in rows],
+            truncation=True,
+            max_length=self._room,
+            return_offsets_mapping=True,
+        )
+        ids: dict[int, list[int]] = dict(zip(rows, encoded["input_ids"], strict=True))
+        places: dict[int, list[Place]] = {}
+        for row, offsets in zip(rows, encoded["offset_mapping"], strict=True):
+            places[row] = list(find_tokens(chosen[row], offsets))
+        for batch in _batches([row for row in rows if places[row]], ids):
+            texts = [jobs[row].text for row in batch]
+            given = [(ids[row], places[row]) for row in batch]
+            for row, edits in zip(batch, self._ask(texts, given), strict=True):
+                proposed[row] = edits
+        return proposed
+
+    @torch.inference_mode()
+    def _ask(
+        self, texts: Sequence[str], given: Sequence[tuple[list[int], list[Place]]]
+    ) -> list[list[Edit]]:
+        """Edits for a batch of token rows with the places to hide."""
+        width = max(len(row) for row, _ in given)
+        ids = torch.full((len(given), width), self._tokenizer.pad_token_id)
+        mask = torch.zeros((len(given), width), dtype=torch.long)
+        at: list[int] = []
+        for number, (row, places) in enumerate(given):
+            ids[number, : len(row)] = torch.tensor(row)
+            mask[number, : len(row)] = 1
+            at += [number * width + token for place in places for token in place.tokens]
+        hidden = torch.tensor(at)
+        ids.view(-1)[hidden] = self._tokenizer.mask_token_id
+        states = self._model.base_model(
+            input_ids=ids.to(self._device), attention_mask=mask.to(self._device)
+        ).last_hidden_state
+        logits = self._head(states.flatten(0, 1)[hidden.to(self._device)]).float().cpu()
+        edits: list[list[Edit]] = []
+        done = 0
+        for text, (_, places) in zip(texts, given, strict=True):
+            of_row = []
+            for place in places:
+                new = self._write(text[place.start : place.end], logits[done:][: len(place.tokens)])
+                done += len(place.tokens)
+                if new is not None:
+                    of_row.append(Edit(place.start, place.end, new))
+            edits.append(of_row)
+        return edits
+
+    def _write(self, word: str, logits: torch.Tensor) -> str | None:
+        """The likeliest other word of as many tokens, or None where there is none.
+
+        Args:
+            word: what stood there.
+            logits: of its tokens [tokens, vocabulary].
+        """
+        is_han = _HAN_TOKEN.fullmatch(word) is not None
+        if not is_han and len(logits) != 1:
+            return None
+        allowed = self._han if is_han else self._latin
+        if int(allowed.sum()) < 2:
+            return None
+        best = logits.masked_fill(~allowed, -torch.inf).topk(2)
+        tokens = best.indices[:, 0].clone()
+        if self._join(tokens) == word.lower():
+            # The second answer where it costs least.
+            cheapest = int((best.values[:, 0] - best.values[:, 1]).argmin())
+            tokens[cheapest] = best.indices[cheapest, 1]
+        new = self._join(tokens)
+        return None if new == word.lower() else new
+
+    def _join(self, tokens: torch.Tensor) -> str:
+        given: list[str] = self._tokenizer.convert_ids_to_tokens(tokens.tolist())
+        return "".join(given).lstrip("Ġ▁").lower()
+
+
+def candidates(text: str) -> tuple[list[tuple[int, int]], int]:
+    """Spans of the words that may be hidden, and how many words there are in all."""
+    taken = bytearray(len(text))
+    for start, end in [*protected(text), *((start, end) for start, end, _ in _terms(text))]:
+        taken[start:end] = b"\1" * (end - start)
+    free: list[tuple[int, int]] = []
+    count = at = 0
+    for word in words.cut(text):
+        start, at = at, at + len(word)
+        count += _ANY_WORD.search(word) is not None
+        if _WORD.fullmatch(word) and not any(taken[start:at]):
+            free.append((start, at))
+    return free, count
+
+
+def _terms(text: str) -> list[tuple[int, int, str]]:
+    """Terms of the lexicon that tell something: start, end, form."""
+    known = lexicon.load()
+    return [
+        (start, end, form)
+        for start, end, form in known.find(text)
+        if any(entry.type in _TOLD for entry in known.owners(form))
+    ]
+
+
+def judge(text: str, edits: Sequence[Edit]) -> Perturbed:
+    """The text after those edits that change no guarded fact and no term of the lexicon."""
+    told = [form for _, _, form in _terms(text)]
+    kept: list[Edit] = []
+    refused: list[Edit] = []
+    for edit in edits:
+        trial = [form for _, _, form in _terms(apply(text, [*kept, edit]))]
+        (kept if trial == told else refused).append(edit)
+    done = perturb(text, [_Given(kept)], 0, "")
+    return Perturbed(done.text, done.edits, [*refused, *done.refused])
+
+
+class _Given(Perturbation):
+    """Proposes edits that are known already, for the guards to judge."""
+
+    source = "a model"
+    language = "both"
+
+    def __init__(self, edits: list[Edit]) -> None:
+        self.edits = edits
+
+    def propose(self, text: str, random: Random) -> list[Edit]:
+        """See `Perturbation.propose`."""
+        del text, random
+        return self.edits
+
+
+def find_tokens(
+    spans: Sequence[tuple[int, int]], offsets: Sequence[tuple[int, int]]
+) -> Iterator[Place]:
+    """Words with their tokens; those are left out that a token joins to something else.
+
+    Args:
+        spans: of the words, ascending.
+        offsets: of a row's tokens; special tokens are empty.
+    """
+    position = 0
+    for start, end in spans:
+        while position < len(offsets) and offsets[position][1] <= start:
+            position += 1
+        tokens = []
+        while position < len(offsets) and offsets[position][0] < min(end, offsets[position][1]):
+            tokens.append(position)
+            position += 1
+        if tokens and offsets[tokens[0]][0] == start and offsets[tokens[-1]][1] == end:
+            yield Place(start, end, tokens)
+
+
+def _writable(tokenizer: Any, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which tokens may be written for a Chinese word and which for another [vocabulary]."""
+    han, latin = torch.zeros(size, dtype=torch.bool), torch.zeros(size, dtype=torch.bool)
+    special = set(tokenizer.all_special_ids)
+    for token, number in tokenizer.get_vocab().items():
+        if number < size and number not in special:
+            han[number] = _HAN_TOKEN.fullmatch(token) is not None
+            latin[number] = _LATIN_TOKEN.fullmatch(token) is not None
+    return han, latin
+
+
+def _batches(rows: Sequence[int], ids: dict[int, list[int]]) -> Iterator[list[int]]:
+    """Rows from long to short, as many at once as `_TOKENS` allows."""
+    batch: list[int] = []
+    width = 1
+    for row in sorted(rows, key=lambda row: -len(ids[row])):
+        if batch and (len(batch) + 1) * width > _TOKENS:
+            yield batch
+            batch = []
+        if not batch:
+            width = max(len(ids[row]), 1)
+        batch.append(row)
+    if batch:
+        yield batch

@@ -1,0 +1,267 @@
+"""The toolbox: what, how often, for which record of which epoch.
+
+What needs a model is done once, before the first epoch, for all texts that any epoch will ask for
+(`Toolbox.prepare`); rules are applied while training runs (`Toolbox.read`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emrobust import progress
+from emrobust.augment.cache import Cache, key
+from emrobust.augment.pool import Pool
+from emrobust.augment.rules import Request, check, names_for
+from emrobust.augment.shares import OF_TEXTS, PLAIN, Lots, probabilities, share_out
+from emrobust.config import Augment
+from emrobust.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from emrobust.augment.back_translation import Translator
+    from emrobust.augment.masked_lm import MaskedLM
+
+RULES, BACK_TRANSLATION, MASKED_LM = range(len(OF_TEXTS))
+Texts = list[str | None]
+
+
+class Toolbox:
+    """The augmentation of one training.
+
+    Args:
+        settings: the project's ``[augment]``.
+        texts: of the training rows, as they were written.
+        targets: 0 and 1 [texts, labels].
+        seed: of the run.
+        batch_size: most texts in a batch.
+
+    Raises:
+        ConfigError: a component cannot run here and its share is not to be redistributed, or a
+            setting of a perturbation is wrong.
+        SourceError: the translation table cannot be read.
+    """
+
+    def __init__(
+        self,
+        settings: Augment,
+        texts: Sequence[str],
+        targets: np.ndarray,
+        seed: int,
+        *,
+        batch_size: int,
+    ) -> None:
+        self.settings = settings
+        self._texts = list(texts)
+        self._seed = seed
+        self._missing = dict(check_components(settings, batch_size))
+        self._masked_lm = self._translator = None
+        self._table: dict[str, str] = {}
+        self._load_models()
+        wanted = {name: float(getattr(settings, name)) for name in (*OF_TEXTS, "mixup")}
+        self.shares = share_out(wanted, self._missing, redistribute=settings.redistribute)
+        chances = probabilities(targets, settings.probability, settings.rare)
+        self.lots = Lots(self.shares, chances, settings.variants, seed)
+        self._made: dict[tuple[int, int, int], str] = {}
+        self.facts: dict[str, Any] = {
+            "probability": settings.probability,
+            "shares": self.shares,
+            "redistributed": {n: why for n, why in self._missing.items() if wanted[n] > 0},
+        }
+
+    _masked_lm: MaskedLM | None
+    _translator: Translator | None
+
+    def prepare(self, epochs: int) -> None:
+        """Let the models do all that these epochs ask for, and note it in ``facts``.
+
+        Raises:
+            StorageError: the cache cannot be written.
+            RunError: the cache is damaged.
+        """
+        asked: Counter[str] = Counter()
+        pairs: set[tuple[int, int, int]] = set()
+        for epoch in range(epochs):
+            draws = self.lots.draw(epoch)
+            for number in range(len(OF_TEXTS)):
+                rows = np.flatnonzero(draws.component == number)
+                asked[OF_TEXTS[number]] += len(rows)
+                if number != RULES:
+                    pairs |= {
+                        (number, int(r), self._variant(number, draws.variant[r])) for r in rows
+                    }
+        self.facts["asked_for"] = dict(asked)
+        with Cache(self.settings.cache) as cache:
+            self._fill([pair for pair in sorted(pairs) if pair[0] == MASKED_LM], cache)
+            self._translate([pair for pair in sorted(pairs) if pair[0] == BACK_TRANSLATION], cache)
+        self._masked_lm = self._translator = None  # their memory is free again
+
+    def open(self) -> Pool:
+        """The processes that `read` needs."""
+        rules = {
+            "perturbations": perturbations(self.settings),
+            "at_once": self.settings.at_once,
+            "seed": self._seed,
+        }
+        return Pool(rules, self.settings.workers if self.shares["rules"] else 0)
+
+    def read(
+        self, pool: Pool, epoch: int, step: int, plan: Sequence[np.ndarray]
+    ) -> Iterator[Texts]:
+        """The texts of batches; None stands for a text that stays as it was written.
+
+        Args:
+            pool: from `open`.
+            epoch: its number.
+            step: number of the first batch's step.
+            plan: the rows of each batch.
+        """
+        draws = self.lots.draw(epoch)
+        requests = (
+            self._request(epoch, self._rows(draws.component, rows, step + place))
+            for place, rows in enumerate(plan)
+        )
+        for place, (rows, perturbed) in enumerate(zip(plan, pool.answer(requests), strict=True)):
+            texts: Texts = [None] * len(rows)
+            if not self.lots.mixes(step + place):
+                answers = iter(perturbed)
+                for number, row in enumerate(rows.tolist()):
+                    component = int(draws.component[row])
+                    if component == RULES:
+                        texts[number] = next(answers)
+                    elif component != PLAIN:
+                        variant = self._variant(component, draws.variant[row])
+                        texts[number] = self._made.get((component, row, variant))
+            yield texts
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a training to go on; workers and cache may change."""
+        return {
+            "settings": self.settings.model_dump(mode="json", exclude={"workers", "cache"}),
+            "shares": self.shares,
+            "answers": self.facts.get("answers"),
+        }
+
+    def _rows(self, component: np.ndarray, rows: np.ndarray, step: int) -> list[int]:
+        """The rows of a batch that rules perturb."""
+        if self.lots.mixes(step):
+            return []
+        found: list[int] = rows[component[rows] == RULES].tolist()
+        return found
+
+    def _request(self, epoch: int, rows: list[int]) -> Request:
+        return Request(epoch, rows, [self._texts[row] for row in rows])
+
+    @staticmethod
+    def _variant(component: int, variant: int) -> int:
+        """A text has one translation, and several fillings."""
+        return int(variant) if component == MASKED_LM else 0
+
+    def _load_models(self) -> None:
+        settings = self.settings
+        if settings.masked_lm > 0 and "masked_lm" not in self._missing:
+            # Late: it loads torch and transformers.
+            from emrobust.augment.masked_lm import MaskedLM  # noqa: PLC0415
+
+            try:
+                self._masked_lm = MaskedLM(settings.checkpoint, *settings.masked)
+            except ModelError as error:
+                self._missing["masked_lm"] = error.message
+        if settings.back_translation > 0 and "back_translation" not in self._missing:
+            self._load_translator()
+
+    def _load_translator(self) -> None:
+        from emrobust.augment import back_translation, marian  # noqa: PLC0415 - likewise
+
+        settings = self.settings
+        if settings.translations is not None:
+            self._table = back_translation.read_table(settings.translations)
+        elif settings.there is not None and settings.back is not None:
+            try:
+                self._translator = marian.Pair(settings.there, settings.back)
+            except ModelError as error:
+                self._missing["back_translation"] = error.message
+
+    def _fill(self, pairs: Sequence[tuple[int, int, int]], cache: Cache) -> None:
+        if self._masked_lm is None:
+            return
+        from emrobust.augment.masked_lm import Job  # noqa: PLC0415 - likewise
+
+        jobs = [Job(self._texts[row], variant) for _, row, variant in pairs]
+        with progress.track("filling masked words", len(jobs), "texts") as advance:
+            filled = self._masked_lm.fill(jobs, cache, advance)
+        changed = {pair: one.text for pair, one in zip(pairs, filled, strict=True) if one.edits}
+        self._keep("masked_lm", changed, self._masked_lm.fingerprint, {
+            "texts": len(jobs),
+            "changed": len(changed),
+            "words": sum(len(one.edits) for one in filled),
+            "words_refused": sum(len(one.refused) for one in filled),
+        })  # fmt: skip
+
+    def _translate(self, pairs: Sequence[tuple[int, int, int]], cache: Cache) -> None:
+        if not pairs:
+            return
+        from emrobust.augment import back_translation  # noqa: PLC0415 - likewise
+
+        texts, least = [self._texts[row] for _, row, _ in pairs], self.settings.bleu
+        if self._translator is None:
+            done = back_translation.look_up(texts, self._table, bleu=least)
+            source = "table"
+        else:
+            with progress.track("translating there and back", len(texts), "texts") as advance:
+                done = back_translation.translate(
+                    texts, self._translator, cache, bleu=least, advance=advance
+                )
+            source = self._translator.fingerprint
+        kept = {pair: one.text for pair, one in zip(pairs, done, strict=True) if one.text}
+        counted = {"texts": len(texts), **back_translation.count(done)}
+        self._keep("back_translation", kept, source, counted)
+
+    def _keep(
+        self,
+        name: str,
+        made: Mapping[tuple[int, int, int], str],
+        source: str,
+        counted: dict[str, int],
+    ) -> None:
+        self._made.update(made)
+        self.facts[name] = counted
+        answers = self.facts.setdefault("answers", {})
+        answers[name] = key(source, *(made[pair] for pair in sorted(made)))
+
+
+def perturbations(settings: Augment) -> list[dict[str, Any]]:
+    """What rules choose from, as JSON holds it: what is named, else all that are for Chinese."""
+    if settings.perturbations:
+        return [one.model_dump(mode="json") for one in settings.perturbations]
+    return [{"name": name} for name in names_for("zh")]
+
+
+def check_components(settings: Augment, batch_size: int) -> Iterator[tuple[str, str]]:
+    """Components that cannot run here, as far as can be told without loading a model.
+
+    Yields:
+        its name, and why.
+
+    Raises:
+        ConfigError: a perturbation does not exist or has a wrong setting; only one direction of
+            a back-translation is given, or a table as well.
+    """
+    for given in perturbations(settings):
+        check(given)
+    models = [settings.there, settings.back]
+    if (None in models and models != [None, None]) or (
+        settings.translations is not None and models != [None, None]
+    ):
+        raise ConfigError(
+            "`augment.there` and `augment.back` belong together, and not beside"
+            " `augment.translations`",
+            "Give both checkpoints, or the table alone.",
+        )
+    if settings.translations is None and None in models:
+        yield "back_translation", "no translation model and no table is given"
+    if batch_size == 1:
+        yield "mixup", "a batch has one text (`train.batch_size = 1`), and MixUp needs two"

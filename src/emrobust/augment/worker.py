@@ -1,0 +1,34 @@
+"""A process that perturbs texts: JSON lines in, JSON lines out, until its input ends.
+
+    python -m emrobust.augment.worker
+
+The first line is what `rules.Rules` takes; each further one is a `rules.Request`, answered by a
+list of texts. Where something fails the answer is an object that names the kind of error: never a
+message, which might hold a record's text. When whoever started it dies, its input ends.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+
+from emrobust.augment.rules import Request, Rules
+
+
+def main() -> None:
+    """Answer until there are no more requests."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it decides
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    rules = Rules(**json.loads(requests.readline()))
+    for line in requests:
+        try:
+            answer: object = rules(Request(*json.loads(line)))
+        except Exception as error:
+            answer = {"error": type(error).__name__}
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
