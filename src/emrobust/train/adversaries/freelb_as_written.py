@@ -63,18 +63,15 @@ class FreeLBAsWritten(Adversary):
         return Bound("max", self.epsilon)
 
     def attack(self, passes: Passes) -> torch.Tensor:
-        """K ascents, a detached pass at the end of them, a clean pass."""
+        """A clean pass, whose gradient is the first ascent's too, the others, a detached pass."""
+        clean, gradient = passes.train(1 - self.alpha)
         delta = torch.zeros_like(passes.clean)
-        first = None
-        for _ in range(self.steps):
-            value, gradient = passes.ascend(delta)
-            first = value if first is None else first
+        for step in range(self.steps):
+            if step:
+                _, gradient = passes.ascend(delta)
             delta = (delta + self.step_size * gradient.sign()).clamp(-self.epsilon, self.epsilon)
             delta = delta * passes.mask[:, :, None]
         adversarial = passes.evaluate(passes.clean + delta)
         backward(self.alpha * adversarial)
-        passes.report(delta, adversarial.detach() - (first or 0))
-        if self.alpha == 1:
-            return adversarial.detach()
-        clean, _ = passes.train(1 - self.alpha)
+        passes.report(delta, adversarial.detach() - clean)
         return combine(clean, adversarial.detach(), self.alpha)
