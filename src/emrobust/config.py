@@ -14,7 +14,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -50,6 +50,9 @@ class Section(BaseModel):
     """Base of all sections: unknown keys are errors, values cannot be changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+S = TypeVar("S", bound=Section)
 
 
 class Columns(Section):
@@ -365,6 +368,28 @@ def parse(values: Mapping[str, Any], where: str = "the project") -> Project:
         problems = [_problem(details) for details in error.errors(include_input=False)]
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise ConfigError(f"{where} has {len(problems)} problem(s):\n{lines}") from None
+
+
+def parse_section(name: str, kind: type[S], overrides: Sequence[str]) -> S:
+    """One section from ``section.key=value`` overrides alone, for commands without a project.
+
+    Raises:
+        ConfigError: lists all wrong keys, each with a suggestion.
+    """
+    values: dict[str, Any] = {}
+    for override in overrides:
+        _override(values, override)
+    others = sorted(set(values) - {name})
+    if others:
+        raise ConfigError(f"--set: without a project file only [{name}] has a meaning")
+    _make_absolute(values, Path())
+    try:
+        return kind.model_validate(values.get(name, {}))
+    except ValidationError as error:
+        problems = [
+            _problem({**e, "loc": (name, *e["loc"])}) for e in error.errors(include_input=False)
+        ]
+        raise ConfigError("\n".join(["--set:", *(f"  - {p}" for p in problems)])) from None
 
 
 def _override(values: dict[str, Any], override: str) -> None:

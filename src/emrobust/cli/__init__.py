@@ -9,7 +9,10 @@ import sys
 import traceback
 
 from emrobust.cli.app import app
+from emrobust.cli.deid import run_deid
 from emrobust.errors import EmrobustError
+
+app.command(name="deid")(run_deid)
 
 
 def main() -> None:

@@ -95,7 +95,7 @@ class Worker:
     def work(self, batch: pa.RecordBatch, first: int) -> Result:
         """Treat a batch whose first record is number ``first`` of the table, from 0."""
         columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
-        knowns = _knowns(columns, batch.num_rows)
+        knowns = knowns_of(columns, batch.num_rows)
         result = Result(batch)
         if self.task.settings.enabled:
             columns = self._treat(columns, knowns, first, result)
@@ -113,7 +113,7 @@ class Worker:
         self, columns: dict[str, list[Any]], knowns: Sequence[Known], first: int, result: Result
     ) -> None:
         """Without treatment: look only."""
-        for name in self._fields(columns):
+        for name in self.fields(columns):
             for place, text in enumerate(columns[name]):
                 result.characters += len(text)
                 for leak in search(text, knowns[place]):
@@ -124,7 +124,7 @@ class Worker:
     ) -> dict[str, list[Any]]:
         subjects = self._subjects(columns)
         out = {**columns, **self._structured(columns, subjects)}
-        treat = set(self._fields(columns))
+        treat = set(self.fields(columns))
         texts = [name for name in columns if name.startswith(records.TEXT_PREFIX)]
         out.update({name: list(columns[name]) for name in texts})
         for place, (known, subject) in enumerate(zip(knowns, subjects, strict=True)):
@@ -172,7 +172,7 @@ class Worker:
                 )  # fmt: skip
         result.leaks += [_place(row, column, *leak) for leak in treated.leaks]
 
-    def _fields(self, columns: dict[str, list[Any]]) -> list[str]:
+    def fields(self, columns: dict[str, list[Any]]) -> list[str]:
         """The text columns to look at: those that the project names, or all."""
         fields = [name for name in columns if name.startswith(records.TEXT_PREFIX)]
         named = {records.TEXT_PREFIX + name for name in self.task.settings.columns}
@@ -221,7 +221,7 @@ def _bare(column: str) -> str:
     return column.removeprefix(records.TEXT_PREFIX)
 
 
-def _knowns(columns: dict[str, list[Any]], rows: int) -> list[dict[str, list[str]]]:
+def knowns_of(columns: dict[str, list[Any]], rows: int) -> list[dict[str, list[str]]]:
     """What the columns of each row say of the person, by kind."""
     knowns: list[dict[str, list[str]]] = [{} for _ in range(rows)]
     for name, values in columns.items():

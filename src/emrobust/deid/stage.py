@@ -101,14 +101,14 @@ class Deidentifier:
             explain=self.wishes.explain is not None,
             mapping=self.wishes.mapping is not None,
         )
-        self._worker = Worker(self._task)  # wrong settings are found before anything is read
+        self.worker = Worker(self._task)  # wrong settings are found before anything is read
         if self.wishes.mapping:
             mapping.refuse(self.wishes.mapping)
 
     @property
     def shifts(self) -> bool:
         """Whether dates are moved."""
-        return self._worker.policy.shift is not None
+        return self.worker.policy.shift is not None
 
     def schema(self, read: pa.Schema) -> pa.Schema:
         """The schema of what is written: without the columns of identifiers."""
@@ -159,7 +159,7 @@ class Deidentifier:
         workers = self.settings.workers or min(os.cpu_count() or 1, _MOST_WORKERS)
         if len(head) <= _INLINE or workers == 1:
             for first, batch in _chain(head, chunks):
-                yield self._worker.work(batch, first)
+                yield self.worker.work(batch, first)
             return
         # spawn: this process has threads (Arrow's), which fork would leave in an unknown state
         context = multiprocessing.get_context("spawn")
@@ -195,7 +195,7 @@ class Deidentifier:
         Args:
             path: the records file that was written; without it there is no risk to measure.
         """
-        totals, policy = self.totals, self._worker.policy.names()
+        totals, policy = self.totals, self.worker.policy.names()
         kept = [k for k in DIRECT if policy[k] == "keep" and totals.counts[k, "keep"]]
         found: dict[str, Any] = {
             "enabled": self.settings.enabled,
@@ -207,7 +207,7 @@ class Deidentifier:
             "direct_identifiers_places": [place._asdict() for place in totals.shown],
             "accepted": self.settings.accept_identifiers,
             "operators": policy if self.settings.enabled else {},
-            "detectors": [detector.name for detector in self._worker.treatment.detectors],
+            "detectors": [detector.name for detector in self.worker.treatment.detectors],
             "key": self.key.fingerprint() if self.key else "",
             "visit_time": self._visit_time(),
             "pseudonyms": self.settings.pseudonyms,
@@ -227,7 +227,7 @@ class Deidentifier:
     def _visit_time(self) -> str:
         if not self.settings.enabled:
             return "keep"
-        shift = self._worker.policy.shift
+        shift = self.worker.policy.shift
         how = self.settings.visit_time
         return how if how != "auto" else ("shift" if shift else "keep")
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from emrobust import config, deid, ingest, records, runs
 from emrobust.config import Deid, Project, Section, Source
+from emrobust.deid import review
 from emrobust.deid.key import read_key
 from emrobust.errors import ConfigError
-from emrobust.report import deid_page
+from emrobust.report import deid_page, review_page
 
 REPORT = "deid_report.html"
 FACTS = "deid_report.json"
 ASSESSMENT = "pipl_art55.zh.md"
 SUMMARY = "summary.json"
+LOCAL = "local.json"
 
 
 class Reading(Section):
@@ -74,7 +77,7 @@ def read(settings: Reading, source: Path, target: Path) -> runs.Summary:
 
 def deidentify(
     project: Project, out: Path, wishes: deid.Wishes | None = None
-) -> tuple[runs.Summary, dict[str, object]]:
+) -> tuple[runs.Summary, dict[str, Any]]:
     """Read, treat and write a project's records; the folder appears whole or not at all.
 
     Raises:
@@ -94,7 +97,7 @@ def deidentify(
 
 def _read(
     settings: Reading, source: Path, target: Path, wishes: deid.Wishes | None
-) -> tuple[runs.Summary, dict[str, object]]:
+) -> tuple[runs.Summary, dict[str, Any]]:
     deidentifier = deid.Deidentifier(settings.deid, wishes)
     summary = ingest.ingest(settings.source, source, target, deidentifier)
     facts = deidentifier.facts(target / records.FILE)
@@ -105,10 +108,12 @@ def _read(
     return runs.Summary(summary.rows_in, summary.rows_out, summary.rejected, notes), facts
 
 
-def write_papers(target: Path, facts: dict[str, object], name: str, language: str = "zh") -> None:
+def write_papers(
+    target: Path, facts: dict[str, Any], name: str, language: str = "zh", *, prefix: str = ""
+) -> None:
     """The report as a page, and the self-assessment to complete."""
-    deid_page.write_report(target / REPORT, facts, name, language)
-    deid_page.write_assessment(target / ASSESSMENT, facts, name)
+    deid_page.write_report(target / f"{prefix}{REPORT}", facts, name, language)
+    deid_page.write_assessment(target / f"{prefix}{ASSESSMENT}", facts, name)
 
 
 def load(path: Path, overrides: tuple[str, ...], key: Path | None) -> Project:
@@ -118,3 +123,42 @@ def load(path: Path, overrides: tuple[str, ...], key: Path | None) -> Project:
         update = {"key_file": key.absolute()}
         project = project.model_copy(update={"deid": project.deid.model_copy(update=update)})
     return project
+
+
+def write_sheet(project: Project, out: Path, count: int) -> int:
+    """Write a review sheet of so many records; the number of records on it.
+
+    Raises:
+        ConfigError: ``out`` exists, or the settings are wrong.
+        InputError: the source cannot be read.
+    """
+    if out.exists():
+        raise ConfigError(f"{out} exists; a sheet may hold a reader's work", "Give another --out.")
+    settings = project.deid.model_copy(update={"enabled": True})
+    stream = ingest.batches(project.source, with_labels=False, with_known=True)
+    drawn = review.draw(stream, deid.Deidentifier(settings).worker, count, project.seed)
+    review_page.write_sheet(out, review.sheet(drawn), project.name, project.language)
+    return len(drawn)
+
+
+def correct(corrections: Path, out: Path, name: str = "", language: str = "zh") -> dict[str, Any]:
+    """Recall and precision of a reviewed sheet, put into the report of ``out``.
+
+    Args:
+        corrections: what the sheet exported.
+        out: a folder that `deidentify` wrote, or a new one for ``local.json`` alone.
+        name: of the project.
+        language: of the report.
+
+    Raises:
+        InputError: the corrections are not a sheet's.
+    """
+    measured = review.measure(review.read(corrections))
+    runs.write_json(out / LOCAL, measured)
+    if (out / FACTS).is_file():
+        facts = {**runs.read_json(out / FACTS), "local": measured}
+        runs.write_json(out / FACTS, facts)
+        write_papers(out, facts, name, language)
+        manifest = runs.read_json(out / runs.MANIFEST)
+        runs.write_manifest(out, manifest["facts"])
+    return measured

@@ -1,6 +1,6 @@
 """One HTML file that shows how good a model is, and how far to trust it."""
 
-from emrobust.report import deid_page
+from emrobust.report import deid_page, review_page
 from emrobust.report.context import LengthHistogram, OtherModel, ReportContext, count_lengths
 from emrobust.report.page import render, write_report
 
@@ -11,5 +11,6 @@ __all__ = [
     "count_lengths",
     "deid_page",
     "render",
+    "review_page",
     "write_report",
 ]

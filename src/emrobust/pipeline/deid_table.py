@@ -1,0 +1,231 @@
+"""De-identification of any table: named text columns are treated, everything else is dropped.
+
+Columns whose header says that they hold identifiers (``deid/tables/columns.csv``) are read to find
+their values in the texts, and are not written. A column is written as it is only where the user
+names it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emrobust import deid, ingest, records, runs
+from emrobust.config import Columns, Deid, Source
+from emrobust.deid import review
+from emrobust.errors import ConfigError, SourceError
+from emrobust.ingest import header, values
+from emrobust.ingest.table import UNDECODABLE, Table
+from emrobust.pipeline.deid import write_papers
+from emrobust.report import review_page
+
+_KEPT = "kept_"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which column of a table is what.
+
+    Attributes:
+        text: columns to treat.
+        keep: columns to write as they are.
+        patient: column whose values tell patients apart; absent: every row a patient.
+        time: column with the time of the visit, for dates without a year.
+    """
+
+    text: tuple[str, ...]
+    keep: tuple[str, ...] = ()
+    patient: str | None = None
+    time: str | None = None
+
+
+def treat_table(
+    path: Path, out: Path, plan: Plan, settings: Deid, wishes: deid.Wishes | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Treat a table of any size, batch by batch, into a CSV, JSONL or Parquet file.
+
+    Beside ``out`` come ``NAME.deid_report.html``, ``.json`` and the self-assessment.
+
+    Returns:
+        rows written, and the facts of the report.
+
+    Raises:
+        ConfigError: the ending of ``out`` is unknown, ``out`` exists, or a setting is wrong.
+        SourceError: the table cannot be read or lacks a column.
+        RecordsError: direct identifiers would be written and are not accepted.
+    """
+    write = _WRITERS.get(out.suffix)
+    if write is None:
+        raise ConfigError(
+            f"--out {out.name} has the ending {out.suffix!r}",
+            f"Give a file that ends in {', '.join(_WRITERS)}.",
+        )
+    if out.exists() and path.exists() and out.samefile(path):
+        raise ConfigError("--out is the table itself", "The original is never touched.")
+    enabled = settings.model_copy(update={"enabled": True})
+    deidentifier = deid.Deidentifier(enabled, wishes)
+    stream = deidentifier.stream(read_table(path, plan))
+    with runs.atomic_file(out) as partial:
+        rows = write(partial, _shown(stream, plan), _names(plan))
+    facts = deidentifier.facts(None)
+    runs.write_json(out.with_name(f"{out.stem}.deid_report.json"), facts)
+    write_papers(out.parent, facts, path.name, prefix=f"{out.stem}.")
+    return rows, facts
+
+
+def sample_table(path: Path, out: Path, plan: Plan, settings: Deid, count: int) -> int:
+    """Write a review sheet of a table; the number of records on it.
+
+    Raises:
+        ConfigError: ``out`` exists.
+        SourceError: the table cannot be read or lacks a column.
+    """
+    if out.exists():
+        raise ConfigError(f"{out} exists; a sheet may hold a reader's work", "Give another --out.")
+    worker = deid.Deidentifier(settings.model_copy(update={"enabled": True})).worker
+    drawn = review.draw(read_table(path, plan), worker, count, seed=0)
+    review_page.write_sheet(out, review.sheet(drawn), path.name)
+    return len(drawn)
+
+
+def known_kinds() -> dict[str, str]:
+    """Header → kind of identifier, from ``deid/tables/columns.csv``."""
+    file = resources.files("emrobust.deid") / "tables" / "columns.csv"
+    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    return {header.key(row["header"]): row["kind"] for row in rows}
+
+
+def read_table(path: Path, plan: Plan) -> Iterator[pa.RecordBatch]:
+    """The table as records with known columns and the kept ones, row for row.
+
+    Raises:
+        SourceError: it cannot be read, lacks a column, or a row has undecodable bytes.
+    """
+    source = Source(path=path, columns=Columns(record_id="", text=plan.text))
+    table = ingest.open_table(source, path)
+    named = [*plan.text, *plan.keep, *filter(None, (plan.patient, plan.time))]
+    places = header.locate(list(dict.fromkeys(named)), table.header, table.name)
+    kinds = known_kinds()
+    known = {
+        place: kinds[header.key(name)]
+        for place, name in enumerate(table.header)
+        if header.key(name) in kinds and place not in {places[n] for n in plan.text}
+    }
+    return _records(table, plan, places, known)
+
+
+def _records(
+    table: Table, plan: Plan, places: dict[str, int], known: dict[int, str]
+) -> Iterator[pa.RecordBatch]:
+    positions = sorted({*places.values(), *known})
+    schema = records.schema(plan.text)
+    for name in plan.keep:
+        schema = schema.append(pa.field(_KEPT + name, pa.string()))
+    for place, kind in known.items():
+        schema = schema.append(pa.field(f"{records.KNOWN_PREFIX}{kind}_{place}", pa.string()))
+    for batch in table.read(positions):
+        if batch.refused:
+            fault = batch.refused[0]
+            raise SourceError(f"row {fault.row} of {table.name}: {fault.reason}")
+        cells = dict(zip(positions, batch.cells, strict=True))
+        for place, column in cells.items():
+            if batch.damaged and any(UNDECODABLE in (cell or "") for cell in column.to_pylist()):
+                raise SourceError(
+                    f"{table.name} has bytes that are not of its encoding in the column "
+                    f"{table.header[place]!r}",
+                    "Save it as UTF-8 or GB18030.",
+                )
+        numbers = pa.array([str(row) for row in batch.rows.tolist()])
+        made = {
+            "record_id": numbers,
+            "patient_id": _filled(cells[places[plan.patient]], numbers)
+            if plan.patient
+            else numbers,
+            "visit_time": values.times(values.identifiers(cells[places[plan.time]]))
+            if plan.time
+            else None,
+            **{records.TEXT_PREFIX + n: _filled(cells[places[n]], None) for n in plan.text},
+            **{_KEPT + name: cells[places[name]] for name in plan.keep},
+            **{f"{records.KNOWN_PREFIX}{kind}_{p}": cells[p] for p, kind in known.items()},
+        }
+        columns = [made.get(field.name) for field in schema]
+        yield pa.RecordBatch.from_arrays(
+            [
+                pa.nulls(len(numbers), field.type) if column is None else column
+                for field, column in zip(schema, columns, strict=True)
+            ],
+            schema=schema,
+        )
+
+
+def _filled(cells: pa.Array, otherwise: pa.Array | None) -> pa.Array:
+    """Cells without nulls: those of ``otherwise``, or empty."""
+    if otherwise is None:
+        return pa.array([cell or "" for cell in cells.to_pylist()], pa.string())
+    pairs = zip(cells.to_pylist(), otherwise.to_pylist(), strict=True)
+    return pa.array([cell or other for cell, other in pairs], pa.string())
+
+
+def _names(plan: Plan) -> list[str]:
+    return [*plan.keep, *plan.text]
+
+
+def _shown(stream: Iterable[pa.RecordBatch], plan: Plan) -> Iterator[list[list[str | None]]]:
+    """Rows of the output: the kept columns, then the treated texts."""
+    wanted = [*(_KEPT + n for n in plan.keep), *(records.TEXT_PREFIX + n for n in plan.text)]
+    for batch in stream:
+        columns = [batch.column(name).to_pylist() for name in wanted]
+        yield [list(row) for row in zip(*columns, strict=True)]
+
+
+Rows = Iterable[list[list[str | None]]]
+
+
+def _write_csv(path: Path, batches: Rows, names: Sequence[str]) -> int:
+    rows = 0
+    # With a byte-order mark, so that Excel reads the Chinese.
+    with path.open("w", encoding="utf-8-sig", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(names)
+        for batch in batches:
+            writer.writerows(batch)
+            rows += len(batch)
+    return rows
+
+
+def _write_jsonl(path: Path, batches: Rows, names: Sequence[str]) -> int:
+    rows = 0
+    with path.open("w", encoding="utf-8") as handle:
+        for batch in batches:
+            for row in batch:
+                line = dict(zip(names, row, strict=True))
+                handle.write(json.dumps(line, ensure_ascii=False) + "\n")
+            rows += len(batch)
+    return rows
+
+
+def _write_parquet(path: Path, batches: Rows, names: Sequence[str]) -> int:
+    schema = pa.schema([pa.field(name, pa.string()) for name in names])
+    rows = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in batches:
+            columns = [pa.array(column, pa.string()) for column in zip(*batch, strict=True)]
+            if batch:
+                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+            rows += len(batch)
+    return rows
+
+
+_WRITERS: dict[str, Callable[[Path, Rows, Sequence[str]], int]] = {
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+    ".parquet": _write_parquet,
+}
