@@ -27,7 +27,7 @@ class PartialFGM(Adversary):
     """FGM whose second pass reads a share of each batch only.
 
     The direction is free, since the clean pass is needed anyway; the second pass costs its share
-    of the batch: about 1.25 times the time of plain training with a quarter. Drawn at random,
+    of the batch: about 1.2 times the time of plain training with a fifth. Drawn at random,
     the texts give FGM's loss without bias; the steepest are those that an attack of radius ε
     harms most (to first order the loss rises by ε·‖g‖₂), which a long tail's rare labels mostly
     are, and wrong labels too.
@@ -47,7 +47,7 @@ class PartialFGM(Adversary):
         *,
         epsilon: Epsilon = 0.5,
         alpha: Alpha = 0.5,
-        share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.25,
+        share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2,
         choice: Literal["random", "steepest"] = "random",
         warmup_steps: Warmup = WARMUP_STEPS,
     ) -> None:
@@ -66,9 +66,9 @@ class PartialFGM(Adversary):
         """A clean pass, and a small one at the steepest neighbours of some texts."""
         clean, gradient = passes.train(1 - self.alpha)
         told = passes.logits
-        gradient = gradient * passes.mask[:, :, None]
         rows = self._choose(passes, gradient)
-        delta = self.epsilon * geometry.directions(gradient[rows])
+        steepest = geometry.directions(gradient[rows] * passes.mask[rows][:, :, None])
+        delta = self.epsilon * steepest
         adversarial, _ = passes.train(self.alpha, delta, rows)
         before = passes.evaluate.take(rows).judge(told[rows])
         passes.report(delta, adversarial - before, rows)

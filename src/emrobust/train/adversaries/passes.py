@@ -121,8 +121,10 @@ class Passes:
             gain: of the loss, or the divergence where that is what was climbed.
             rows: those that ``delta`` is of; absent: all.
         """
-        clean = self.clean * self.mask[:, :, None]
-        size = geometry.lengths(clean if rows is None else clean[rows]).clamp_min(1e-12)
+        clean, mask = (
+            (self.clean, self.mask) if rows is None else (self.clean[rows], self.mask[rows])
+        )
+        size = geometry.lengths(clean * mask[:, :, None]).clamp_min(1e-12)
         self.evaluate.note("perturbation", (geometry.lengths(delta) / size).mean())
         if gain is not None:
             self.evaluate.note("loss_gain", gain)
