@@ -17,8 +17,8 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 from tokenizers.trainers import WordPieceTrainer
-from transformers import PreTrainedTokenizerFast
 
+from emrobust import runs
 from emrobust.errors import ModelError
 from emrobust.placeholders import PLACEHOLDERS
 
@@ -76,16 +76,19 @@ def learn(texts: Iterable[str], *, pieces: int = 1500, min_count: int = 2) -> To
 
 
 def save(tokenizer: Tokenizer, folder: Path, max_length: int) -> None:
-    """Write what ``AutoTokenizer`` reads."""
-    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer,
-        model_max_length=max_length,
-        pad_token=PAD,
-        unk_token=UNKNOWN,
-        cls_token=CLS,
-        sep_token=SEP,
-        mask_token=MASK,
-    ).save_pretrained(folder)
+    """Write what ``AutoTokenizer`` reads, of transformers 4 too."""
+    special = {"pad_token": PAD, "unk_token": UNKNOWN, "cls_token": CLS, "sep_token": SEP}
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    runs.write_json(
+        folder / "tokenizer_config.json",
+        {
+            **special,
+            "mask_token": MASK,
+            "model_max_length": max_length,
+            "tokenizer_class": "PreTrainedTokenizerFast",
+        },
+    )
 
 
 def _pipeline() -> Tokenizer:
