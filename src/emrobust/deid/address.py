@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from emrobust.deid.detector import HAN, Detector, Row
+from emrobust.deid.detector import HAN, Detector, Row, has_english
 from emrobust.deid.spans import Span
 from emrobust.deid.tables import alternatives, words
 from emrobust.registry import register
@@ -25,7 +25,7 @@ _ESTATE = (
 _HOUSE = "号楼|号院|号门|单元|号|栋|幢|座|楼|室|户|组|队|层|弄|巷|排|社|区|期|墩"
 _NUMERAL = r"(?:\d{1,5}(?:[-~]\d{1,4}){0,2}|[一二三四五六七八九十百]{1,4}|[A-Za-z]\d{0,3})"
 # A unit's name never runs over a word that begins another clause.
-_NAME = rf"(?:(?!患者|家属|既往|入院|因|就诊|住院|医院|诊断|于|出现|来院|主诉|病史|平素|年龄|性别|电话|联系|现在|上班|工作)[{HAN}]){{1,8}}?"
+_NAME = rf"(?:(?!患者|家属|既往|入院|因|就诊|住院|医院|诊断|于|出现|来院|主诉|病史|平素|年龄|性别|电话|联系|现在|上班|工作)[{HAN}]){{0,8}}?"
 _PLACE = rf"(?>{_NAME}\s?(?:{_ADMIN}|{_STREET}|{_ESTATE})[东南西北中]?(?:段(?!时))?)"
 _NUMBER = (
     rf"(?>(?:附|第)?{_NUMERAL}\s?(?:{_HOUSE})|\d{{1,4}}(?:-\d{{1,4}}){{1,3}}(?![\d.年月日岁天床%℃])"
@@ -79,18 +79,23 @@ class Address(Detector):
     kinds: ClassVar[tuple[str, ...]] = ("address",)
     source: ClassVar[str] = "GB/T 2260 (places.toml); GB/T 23705 for the order of units"
 
+    def __init__(self) -> None:
+        self._nameless = frozenset(words("traps.toml", "addresses"))
+
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""
         found = []
         if not text.isascii():
             for match in _LABELLED.finditer(text):
+                if match[1].strip() in self._nameless:
+                    continue
                 found.append(
                     self._trimmed(text, *match.span(1), 0.95, "a chain of units behind 住址")
                 )
             for match in _LABELLED_PLACE.finditer(text):
                 found.append(self.span(*match.span(1), 0.9, "a known place behind 住址"))
             found += self._free(text)
-        for match in _ENGLISH.finditer(text):
+        for match in _ENGLISH.finditer(text) if has_english(text) else ():
             found.append(self.span(*match.span(), 0.85, "an English street, box or ZIP code"))
         return found
 

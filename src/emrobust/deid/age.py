@@ -11,10 +11,11 @@ from emrobust.registry import register
 
 _OLD = r"(?:9\d|1[0-3]\d)"
 _AGE = re.compile(
-    rf"(?<![\d.]){_OLD}\s?(?:周岁|岁)|九旬|百岁(?!山)|(?<![一二三四五六七八九十])(?:九十[一二三四五六七八九]?|一百[零一二三四五六七八九十]{{0,3}})\s?岁"
+    rf"(?<![\d.~至到-]){_OLD}\s?(?:周岁|岁)|九旬|百岁(?!山)|(?<![一二三四五六七八九十])(?:九十[一二三四五六七八九]?|一百[零一二三四五六七八九十]{{0,3}})\s?岁"
     rf"|(?<=年龄)[\s:为]{{0,3}}{_OLD}(?![\d.%])"
     rf"|(?<![\d.]){_OLD}[- ]?(?:years?[- ]old|year[- ]olds?|y/?o\b|yrs?\b)|\b[Aa]ged? {_OLD}(?![\d.%])"
 )
+_HINT = re.compile(r"9\d|1[0-3]\d|九|百岁|一百")
 
 
 @register("detector")
@@ -26,6 +27,8 @@ class Age(Detector):
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""
+        if not _HINT.search(text):
+            return []
         return [
             self.span(match.start(), match.end(), 0.9, "an age over 89")
             for match in _AGE.finditer(text)

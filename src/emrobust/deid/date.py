@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from typing import ClassVar
 
-from emrobust.deid.detector import Detector, Row
+from emrobust.deid.detector import Detector, Row, has_english
 from emrobust.deid.spans import Span
 from emrobust.registry import register
 
@@ -29,7 +29,7 @@ _S = r"\s{0,2}"
 
 # One pattern a way of writing; the first digit or word lets `re` skip ahead.
 _DIGITS = re.compile(
-    rf"(?<![\d.])(?:"
+    rf"(?:"
     rf"(?P<long>(?:{_YEAR}|[0-3]\d|[89]\d){_S}年{_S}{_M}{_S}月(?:份|{_S}{_D}{_S}[日号]|{_S}{_D}(?![\d.天日号])|{_PART})?)"
     rf"|(?P<year>{_YEAR}{_S}年(?:{_PART}|[春夏秋冬](?:季|天)?)?)"
     rf"|(?P<day>{_M}{_S}月{_S}{_D}{_S}[日号])"
@@ -41,6 +41,14 @@ _DIGITS = re.compile(
     rf"|(?P<american>{_M}/{_D}/(?:{_YEAR}|\d{{2}})(?![\d%/.]))"
     rf"|(?P<dayfirst>{_D}(?:st|nd|rd|th)?\s(?:of\s)?(?:{_MONTHS})\b\.?(?:,?\s{_YEAR}(?!\d))?)"
     rf")(?![A-Za-z])"
+)
+# The year of a guideline is nobody's.
+_CITED = re.compile(
+    r"[^,。;\n]{0,10}(?:指南|标准|制定|修订|公布|发布|颁布|出版|推荐|共识|版|分类|会议)"
+)
+_RUN = re.compile(r"\d\d*+")
+_HAN_HINT = re.compile(
+    "[〇零○ＯO一二三四五六七八九十正冬腊元][年月]|[农阴旧]历|大年|[甲乙丙丁戊己庚辛壬癸].年"
 )
 _HAN = re.compile(
     rf"{_HAN_DIGIT}{{4}}{_S}年(?:{_S}{_HAN_MONTH}{_S}月(?:份|{_S}{_HAN_DAY}{_S}[日号]?)?)?"
@@ -54,7 +62,7 @@ _NAMED = re.compile(
 )
 _AFTER_YU = re.compile(
     rf"(?:于|自|至|到|从)\s?({_M}[./-]{_D}(?:日|号)?)(?=\s?(?:行|就诊|入院|出院|转入|复查|复诊|查|在|我院|本院|外院|因|手术|起|予|开始|[,，]))"
-    rf"|(?:今年|去年|前年|当年|同年|次年|本年|于)\s?({_M}月)(?![\d份])"
+    rf"|(?:今年|去年|前年|当年|同年|次年|本年|(?<![小大低高少多晚早])于)\s?({_M}月)(?![\d份])"
 )
 _BORN = re.compile(
     rf"(?:出生日期|出生年月|出生|生日|生于|DOB|D\.O\.B\.?)\s?[:为]?\s?({_M}[-./]{_D}|\d{{6}})(?!\d)"
@@ -71,25 +79,33 @@ class Date(Detector):
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""
         found = []
-        for match in _DIGITS.finditer(text):
+        done = 0
+        for run in _RUN.finditer(text):
+            match = _DIGITS.match(text, run.start())
+            if match is None or run.start() < done or _is_decimal(text, run):
+                continue
+            done = match.end()
+            if _CITED.match(text, done):
+                continue
             group = next(name for name in _FORMS if match[name])
             if group != "compact" or _is_day(match[0]):
                 found.append(self.span(*match.span(), 0.9, f"a date written {_FORMS[group]}"))
-        if "年" in text or "月" in text:
+        if _HAN_HINT.search(text):
             found += [
                 self.span(*m.span(), 0.9, "a date in Chinese numerals or lunar")
                 for m in _HAN.finditer(text)
             ]
         if not text.isascii():
             for match in _AFTER_YU.finditer(text):
-                group = 1 if match[1] else 2
-                found.append(self.span(*match.span(group), 0.75, "a short date behind 于 or 今年"))
+                side = 1 if match[1] else 2
+                found.append(self.span(*match.span(side), 0.75, "a short date behind 于 or 今年"))
         found += [
             self.span(*m.span(1), 0.85, "a short date behind 出生") for m in _BORN.finditer(text)
         ]
-        found += [
-            self.span(*m.span(), 0.9, "an English month's name") for m in _NAMED.finditer(text)
-        ]
+        if has_english(text):
+            found += [
+                self.span(*m.span(), 0.9, "an English month's name") for m in _NAMED.finditer(text)
+            ]
         return found
 
 
@@ -105,6 +121,11 @@ _FORMS = {
     "american": "month first",
     "dayfirst": "with an English month",
 }
+
+
+def _is_decimal(text: str, run: re.Match[str]) -> bool:
+    """Whether digits behind a dot go on a number: in ``1.2023年`` the 1 numbers a list."""
+    return text[run.start() - 1 : run.start()] == "." and len(run[0]) not in {4, 8}
 
 
 def _is_day(digits: str) -> bool:

@@ -1,4 +1,4 @@
-"""Departments where they are named to tell a place: 科室：…, 入住…科, numbered wards, after a hospital.
+"""Departments where they are named to tell a place: 科室：…, 入住…科, numbered wards.
 
 A department alone (建议骨科就诊) tells of the disease and not of the person, and stays.
 """
@@ -15,6 +15,10 @@ from emrobust.deid.tables import alternatives
 from emrobust.registry import register
 
 _WARD = r"(?:[一二三四五六七八九十]{1,2}|\d{1,2}|[东南西北])(?:病区|病房|区|科|楼)"
+_LABELLED = re.compile(
+    rf"(?:科室|科别|入院科室|出院科室|就诊科室|送检科室|申请科室|病区|病房|所在科室)\s?:\s?"
+    rf"([{HAN}A-Z\d]{{2,12}}?(?:科|病区|病房|中心|室|ICU|门诊)(?:{_WARD})?)"
+)
 
 
 @register("detector")
@@ -27,29 +31,25 @@ class Department(Detector):
     def __init__(self) -> None:
         entries = [entry for entry in lexicon.load().entries if entry.type == "department"]
         names = {form for entry in entries for form in entry.forms if not form.isascii()}
-        name = alternatives(
-            {*names, *(f"{form[:-1]}" for form in names if form.endswith("科") and len(form) > 2)}
-        )
-        self._pattern = re.compile(
-            rf"(?:科室|科别|入院科室|出院科室|就诊科室|送检科室|申请科室|病区|病房|所在科室)\s?:\s?(?P<label>[{HAN}A-Z\d]{{2,12}}?(?:科|病区|病房|中心|室|ICU|门诊)(?:{_WARD})?)"
-            rf"|(?P<ward>{name}{_WARD})"
-            rf"|(?<=医院)(?P<place>{name}(?:科)?)(?=$|[^{HAN}]|就诊|住院|门诊|医生|主任|治疗|行|查)"
-            rf"|(?P<bed>{name})(?=\s?(?:\d{{1,3}}|\+\d|加\d)床)"
+        short = {name[:-1] for name in names if name.endswith("科") and len(name) > 2}
+        self._named = re.compile(
+            rf"{alternatives(names | short)}(?:(?P<ward>{_WARD})|(?P<bed>(?=\s?(?:\d{{1,3}}|[+加]\d)床)))"
         )
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""
         if text.isascii():
             return []
-        return [
-            self.span(*match.span(match.lastgroup or 0), 0.8, _EVIDENCE[match.lastgroup or ""])
-            for match in self._pattern.finditer(text)
-        ]
+        found = []
+        if ":" in text:
+            for match in _LABELLED.finditer(text):
+                found.append(self.span(*match.span(1), 0.8, "a department behind its field's name"))
+        for match in self._named.finditer(text):
+            found.append(self.span(*match.span(), 0.8, _EVIDENCE[match.lastgroup or ""]))
+        return found
 
 
 _EVIDENCE = {
-    "label": "a department behind its field's name",
     "ward": "a department with a numbered ward",
-    "place": "a department behind a hospital's name",
     "bed": "a department before a bed",
 }

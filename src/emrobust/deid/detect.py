@@ -27,7 +27,7 @@ def load(names: Iterable[str] | None = None) -> tuple[Detector, ...]:
 
 @functools.lru_cache(maxsize=8)
 def _load(names: tuple[str, ...], only_default: bool) -> tuple[Detector, ...]:
-    kinds = [registry.get("detector", name) for name in names]
+    kinds: list[type[Detector]] = [registry.get("detector", name) for name in names]
     return tuple(kind() for kind in kinds if kind.default or not only_default)
 
 

@@ -21,7 +21,7 @@ _SIGNS = dict.fromkeys(map(ord, "‐‑‒–—―−﹣"), "-") | {
     ord(wide): " " for wide in "\u3000\xa0\u2002\u2003\u2009\u200b\u200c\u200d\u2060\ufeff\xad"
 }
 _DOTS = dict.fromkeys(map(ord, "•‧∙・･"), "·")
-_FOLD = {**_WIDE, **_SIGNS, **_DOTS}
+_FOLD: dict[int, int | str] = {**_WIDE, **_SIGNS, **_DOTS}
 _FOLDED = re.compile("[！-～‐-―−﹣\u3000\xa0\u2002\u2003\u2009\u200b-\u200d\u2060\ufeff\xad•‧∙・･]")
 
 
@@ -43,6 +43,14 @@ def fold(text: str) -> str:
     if _SPELLED.search(folded):
         return _SPELLED.sub(lambda match: match[0].translate(_DIGITS), folded)
     return folded
+
+
+_ENGLISH = re.compile(r"[A-Z](?:[a-z]{2}|[rs]\b|[A-Z]+ [A-Z]{2})")
+
+
+def has_english(text: str) -> bool:
+    """Whether there may be English words: a cheap test before dear patterns."""
+    return _ENGLISH.search(text) is not None
 
 
 class Detector(ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from emrobust.deid.detector import Detector, Row
+from emrobust.deid.detector import Detector, Row, has_english
 from emrobust.deid.spans import Span
 from emrobust.deid.tables import words
 from emrobust.registry import register
@@ -35,7 +35,7 @@ _KINSHIP = re.compile(
 )
 # Capitalised words that begin sentences and findings.
 _NO_NAMES = frozenset(
-    "The This That There Is Was Has Had He She It No Not Denies Presents With And Or For At In On Of To Complains Reports Will Who Alert Stable Normal Patient Unknown Male Female Blood Pain Chest Fever None Her His Seen Discharged Admitted Currently Today Yesterday History Status Well Feels Returns Please Follow See Date Age Sex Address Phone Room Bed".split()
+    ["The", "This", "That", "There", "Is", "Was", "Has", "Had", "He", "She", "It", "No", "Not", "Denies", "Presents", "With", "And", "Or", "For", "At", "In", "On", "Of", "To", "Complains", "Reports", "Will", "Who", "Alert", "Stable", "Normal", "Patient", "Unknown", "Male", "Female", "Blood", "Pain", "Chest", "Fever", "None", "Her", "His", "Seen", "Discharged", "Admitted", "Currently", "Today", "Yesterday", "History", "Status", "Well", "Feels", "Returns", "Please", "Follow", "See", "Date", "Age", "Sex", "Address", "Phone", "Room", "Bed"]
 )
 
 
@@ -56,6 +56,8 @@ class EnglishName(Detector):
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""
+        if not has_english(text):
+            return []
         found = []
         for match in _TITLED.finditer(text):
             kind = "doctor_name" if _DOCTOR.match(match["title"]) else "person_name"

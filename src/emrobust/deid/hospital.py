@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from emrobust.deid.detector import HAN, Detector, Row
+from emrobust.deid.detector import HAN, Detector, Row, has_english
+from emrobust.deid.places import begin_behind, is_name_like
 from emrobust.deid.spans import Span
 from emrobust.deid.tables import alternatives, words
 from emrobust.registry import register
@@ -20,11 +21,13 @@ _BRANCH = re.compile(
 )
 _EDGE = re.compile(rf"[^{HAN}·\dA-Za-z]")
 # Words after which the name of a place begins.
-_STOP = re.compile(
-    "先后在|先后于|曾在|曾于|曾到|曾去|就诊于|就诊|诊于|住院于|转入|转至|转往|转到|转去|送至|送往|送到|送入|来自|前往|赴|遂至|遂往|至|到|去|往|由|自|从|在|于|经|入|及|与|和"
-    "|或|回|被|找|向|院外|外院|即|后|并|上次|昨日|昨天|今日|今天|日前|前日|年前|月前|天前|周前|小时前|因|为|是|的|[日月年号]|\\d时|[上下]午|晨"
+_STRONG = re.compile(
+    "先后在|先后于|曾在|曾于|曾到|曾去|就诊于|诊于|住院于|转入|转至|转往|转到|转去|转(?!院)|送至|送往|送到|送入|来自|前往|赴|遂至|遂往|至|到|去|往|由|在|于"
 )
-_PLACE = re.compile(rf"[{HAN}]{{2,6}}?(?:省|市|县|区|州|旗|镇|乡|街道)")
+_WEAK = re.compile(
+    "自|从|经|入|及|与|和|或|回|被|找|向|院外|外院|即|后|并|上次|昨日|昨天|今日|今天|日前|前日|年前|月前|天前|周前|小时前|因|为|是|的|[日月年号]"
+    r"|\d时|[上下]午|晨|就诊"
+)
 _KNOWN = re.compile(
     alternatives((*words("places.toml", "provinces"), *words("places.toml", "cities")))
 )
@@ -35,6 +38,13 @@ _ENGLISH = re.compile(
     r"\b(?:(?!At\b|The\b|To\b|From\b|In\b|Our\b|This\b|Local\b|Of\b)[A-Z][A-Za-z.'-]+\s(?:of\s|the\s|and\s|&\s)?){1,5}"
     r"(?:Hospital|Medical Center|Medical Centre|Clinic|Infirmary|Health Center|Healthcare System|Nursing Home|Rehabilitation Center)\b(?:\sof\s[A-Z][a-z]+)?"
 )
+# Our own hospital, or several: no name.
+_OWN = re.compile("[我本]院|[我本贵该][市县区镇乡村]|[您你咱他]们|[一二两三多几各]家")
+# What only a name has: a place, or a number or kind behind something else.
+_PROPER = re.compile(
+    rf"[{HAN}]{{2}}(?:省|市|县|州|旗)|.[第附]|.{{2}}(?:人民|中心|中医|妇幼|妇产|儿童|肿瘤|骨伤|口腔|眼科|职工|社区|胸科|红十字|总)$"
+)
+_GOING = re.compile("[去到至往在个家级小大](?:地方)?$|地方$")
 _FARTHEST = 24
 _LONE = frozenset("医疗保健省市县区镇乡")
 
@@ -63,13 +73,20 @@ class Hospital(Detector):
                 found.append(self.span(start, done, 0.9, "a name before 医院 and the like"))
             for match in _SHORT.finditer(text):
                 found.append(self.span(*match.span(), 0.8, "a well-known hospital's short name"))
-        for match in _ENGLISH.finditer(text):
+        for match in _ENGLISH.finditer(text) if has_english(text) else ():
             found.append(self.span(*match.span(), 0.85, "a name before Hospital and the like"))
         return found
 
     def _names(self, before: str) -> bool:
         """Whether what stands before 医院 names one."""
-        return len(before) > 1 and before not in self._nameless and not set(before) <= _LONE
+        if _GOING.search(before):
+            return False
+        last = _WEAK.split(before)[-1]
+        if last in self._nameless or before in self._nameless:
+            return False
+        if len(before) < 2 or set(before) <= _LONE or _OWN.match(before):
+            return False
+        return bool(_PROPER.search(before)) or is_name_like(before)
 
 
 def _begin(text: str, start: int, end: int) -> int:
@@ -79,7 +96,4 @@ def _begin(text: str, start: int, end: int) -> int:
     known = _KNOWN.search(text, start, end)
     if known and known.end() < end:
         return known.start()
-    for stop in _STOP.finditer(text, start, end):
-        if stop.end() < end:
-            start = stop.end()
-    return start
+    return begin_behind(text, start, end, _STRONG, _WEAK)

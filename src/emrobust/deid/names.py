@@ -18,8 +18,10 @@ from emrobust.deid.detector import HAN
 from emrobust.deid.tables import alternatives, read_toml, words
 
 _WINDOW = 8
+_LONGEST = 7
 _CLOSED = re.compile(rf"\s{{0,2}}(?:$|[^{HAN}\s])|\s{{2}}|\n")
-_NAME_TAGS = ("nr", "nrt", "nrfg")
+# Persons; many places and brands are persons' names too.
+NAME_TAGS = ("nr", "nrt", "nrfg", "ns", "nz")
 
 
 class Reading(NamedTuple):
@@ -30,6 +32,7 @@ class Reading(NamedTuple):
         given: how much its given characters are those of names, 0–2 each, the mean.
         surname: 2 common, 1 known, 0 not one.
         closed: whether a mark, a blank, the end or a word that follows names stands behind it.
+        known: whether all given characters are in the tables.
         word: whether its first characters are a word of the language.
     """
 
@@ -37,6 +40,7 @@ class Reading(NamedTuple):
     given: float
     surname: float
     closed: bool
+    known: bool
     word: bool
 
 
@@ -49,22 +53,24 @@ class Names:
         self.surnames = dict.fromkeys(table["rare"], 1.0)
         self.surnames |= dict.fromkeys(table["medium"] + table["traditional"], 1.5)
         self.surnames |= dict.fromkeys(table["common"], 2.0)
-        self.double = {word: 2.0 for word in double}
+        self.double = dict.fromkeys(double, 2.0)
         self.wordlike = frozenset(table["words"])
         self.given = dict.fromkeys(table["given"]["medium"], 1.0)
         self.given |= dict.fromkeys(table["given"]["frequent"], 2.0)
         self.followers = re.compile(alternatives(words("names.toml", "followers")))
         titles = (*words("names.toml", "titles_doctor"), *words("names.toml", "titles_person"))
         self.titles = re.compile(rf"\s?{alternatives(titles)}")
+        keys = ("titles_doctor", "titles_person", "doctor", "patient", "relative")
+        self._roles = frozenset(word for key in keys for word in words("names.toml", key))
         self.traps = frozenset(words("traps.toml", "names")) | _terms()
+        self.places = frozenset(
+            (*words("places.toml", "provinces"), *words("places.toml", "cities"))
+        )
         self.empty = frozenset(words("names.toml", "empty"))
-        self._longest = 7
 
-    def is_trap(self, text: str, start: int, end: int) -> bool:
-        """Whether a clinical word begins at ``start`` and isn't a mere part of what is there."""
-        return any(
-            text[start : start + size] in self.traps for size in range(self._longest, 1, -1)
-        ) and not (end - start == 3 and text[start : start + 2] in self.given)
+    def is_trap(self, text: str, start: int) -> bool:
+        """Whether a clinical word begins at ``start``."""
+        return any(text[start : start + size] in self.traps for size in range(_LONGEST, 1, -1))
 
     def surname(self, text: str, start: int) -> tuple[int, float]:
         """Length and weight of the surname at a place; (0, 0) where there is none."""
@@ -85,7 +91,7 @@ class Names:
         size, weight = self.surname(text, start)
         if not size:
             return None
-        if strict and self.is_trap(text, start, start + size + 1):
+        if strict and self.is_trap(text, start):
             return None
         options = [
             reading
@@ -102,6 +108,8 @@ class Names:
         own = text[start + size : start + size + given]
         if len(own) < given or not all("\u4e00" <= letter <= "\u9fff" for letter in own):
             return None
+        if own in self._roles:
+            return None
         weights = [self.given.get(letter, 0.0) for letter in own]
         end = start + size + given
         closed = self.ends(text, end)
@@ -111,8 +119,9 @@ class Names:
             bound = _edges(text[start : start + _WINDOW])
             if end - start not in bound:
                 return None
-        word = size == 1 and is_word(text[start:end])
-        return Reading(end, sum(weights) / given, weight, closed, word)
+        name = text[start:end]
+        word = name in self.places or (size == 1 and is_word(name))
+        return Reading(end, sum(weights) / given, weight, closed, min(weights) > 0, word)
 
     def _is_shorter(self, text: str, options: list[Reading]) -> bool:
         """Whether of a name with two and with one given character the short one is meant."""
@@ -148,7 +157,7 @@ def _edges(window: str) -> frozenset[int]:
 def is_word(text: str) -> bool:
     """Whether the dictionary has this as one word that is no name."""
     tagged = rjieba.tag(text, False)
-    return len(tagged) == 1 and tagged[0][1] not in _NAME_TAGS
+    return len(tagged) == 1 and tagged[0][1] not in NAME_TAGS
 
 
 def _terms() -> frozenset[str]:
@@ -156,7 +165,6 @@ def _terms() -> frozenset[str]:
     return frozenset(
         form
         for entry in lexicon.load().entries
-        if entry.type != "department"
         for form in entry.forms
         if 2 <= len(form) <= 7 and not form.isascii()
     )

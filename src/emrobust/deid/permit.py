@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from emrobust.deid.labelled import NUMBER, Labelled
@@ -55,4 +55,8 @@ def _is_taiwan(number: str) -> bool:
     return sum(weight * digit for weight, digit in zip(weights, digits, strict=True)) % 10 == 0
 
 
-_CHECKS = {"hongkong": _is_hongkong, "taiwan": _is_taiwan, "residence": lambda number: bool(number)}
+_CHECKS: dict[str, Callable[[str], bool]] = {
+    "hongkong": _is_hongkong,
+    "taiwan": _is_taiwan,
+    "residence": bool,
+}

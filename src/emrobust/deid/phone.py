@@ -15,12 +15,14 @@ _MOBILE = re.compile(
     rf"(?<![\dA-Za-z.])(?:\(?(?:\+|00)?86\)?{_GAP})?1{_GAP}[3-9](?:{_GAP}[\d*]){{9}}(?![\dA-Za-z%])"
 )
 _LANDLINE = re.compile(
-    r"(?<![\dA-Za-z.])(?:(?:\+|00)86[ -]?)?\(?0(?:10|2\d|[3-9]\d{2})\)?\s?-?\s?[1-9]\d{2,3}[ -]?\d{4}"
+    r"(?<![\dA-Za-z.])(?:(?:\+|00)86[ -]?)?(?:\(0(?:10|2\d|[3-9]\d{2})\)|0(?:10|2\d|[3-9]\d{2}))\s?-?\s?[1-9]\d{2,3}[ -]?\d{4}"
     r"(?!\d)(?:\s?(?:转|-|ext\.?)\s?\d{1,5})?"
     r"|(?<![\dA-Za-z.])[48]00[ -]?\d{3,4}[ -]?\d{3,4}(?![\d.])"
     r"|(?<![\d+])\+(?!86)\d{1,3}[ -]?\d{2,4}(?:[ -]?\d{2,4}){2,3}(?!\d)"
     r"|(?<![\dA-Za-z.-])(?:\+?1[ .-])?(?:\([2-9]\d{2}\)\s?|[2-9]\d{2}[.-])\d{3}[ .-]\d{4}(?![\d-])(?:\s?(?:x|ext\.?)\s?\d{1,5})?"
 )
+# Where a number may begin.
+_RUN = re.compile(r"[\d(+][\d(+]*+")
 
 
 @register("detector")
@@ -37,8 +39,11 @@ class Phone(Labelled):
 
     def more(self, text: str) -> Iterable[Span]:
         """See `Labelled.more`."""
-        for match in _MOBILE.finditer(text):
-            if match[0].count("*") <= 6:
-                yield self.span(*match.span(), 0.95, "the prefix and length of a mobile phone")
-        for match in _LANDLINE.finditer(text):
-            yield self.span(*match.span(), 0.9, "an area code and the length of a landline")
+        for run in _RUN.finditer(text):
+            start = run.start()
+            for at in (start, start + 1) if text[start] in "(+" else (start,):
+                if match := _MOBILE.match(text, at):
+                    if match[0].count("*") <= 6:
+                        yield self.span(*match.span(), 0.95, "a mobile phone's prefix and length")
+                elif match := _LANDLINE.match(text, at):
+                    yield self.span(*match.span(), 0.9, "an area code and a landline's length")
