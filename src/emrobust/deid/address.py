@@ -13,52 +13,43 @@ from typing import ClassVar
 
 from emrobust.deid.detector import HAN, Detector, Row, has_english
 from emrobust.deid.spans import Span
-from emrobust.deid.tables import alternatives, words
+from emrobust.deid.tables import alternatives, either, words
 from emrobust.registry import register
 
-_ADMIN = "特别行政区|自治区|自治州|自治县|自治旗|开发区|高新区|新区|街道办事处|街道|社区|地区|省|市|区|县|旗|州|盟|镇|乡"
-_STREET = "大道|大街|胡同|公路|国道|路|街|巷|弄|道"
-_ESTATE = (
-    "花园|小区|家园|新村|公寓|名邸|名苑|大厦|广场|山庄|别墅|新城|花苑|家属院|宿舍|豪庭|华府|公馆|庄园|大院|大楼"
-    "|苑|府|村|屯|寨|庄|里|坊|湾|园|城|邸|寓|厦|埠|坪|沟|营|堡|塘"
-)
-_HOUSE = "号楼|号院|号门|单元|号|栋|幢|座|楼|室|户|组|队|层|弄|巷|排|社|区|期|墩"
+_GRAMMAR = "grammar.toml"
+_UNITS = either(_GRAMMAR, "address", "units")
+_HOUSES = either(_GRAMMAR, "address", "houses")
+_LABEL = rf"{either(_GRAMMAR, 'address', 'labels')}\s{{0,2}}[:为是在于]?\s{{0,2}}"
+_KNOWN_PLACE = alternatives((*words("places.toml", "provinces"), *words("places.toml", "cities")))
 _NUMERAL = r"(?:\d{1,5}(?:[-~]\d{1,4}){0,2}|[一二三四五六七八九十百]{1,4}|[A-Za-z]\d{0,3})"
-# A unit's name never runs over a word that begins another clause.
-_NAME = rf"(?:(?!患者|家属|既往|入院|因|就诊|住院|医院|诊断|于|出现|来院|主诉|病史|平素|年龄|性别|电话|联系|现在|上班|工作)[{HAN}]){{0,8}}?"
-_PLACE = rf"(?>{_NAME}\s?(?:{_ADMIN}|{_STREET}|{_ESTATE})[东南西北中]?(?:段(?!时))?)"
+_NAME = rf"(?:(?!{either(_GRAMMAR, 'address', 'breaks')})[{HAN}]){{0,8}}?"
+_PLACE = rf"(?>{_NAME}\s?{_UNITS}[东南西北中]?(?:段(?!时))?)"
+_NO_MEASURE = r"(?![\d.年月日岁天床%℃/-])"
 _NUMBER = (
-    rf"(?>(?:附|第)?{_NUMERAL}\s?(?:{_HOUSE})|\d{{1,4}}(?:-\d{{1,4}}){{1,3}}(?![\d.年月日岁天床%℃])"
-    rf"|(?<=[栋幢楼元座层号])\d{{2,4}}(?![\d.年月日岁天床%℃/-]))"
+    rf"(?>[附第甲乙丙丁]?{_NUMERAL}\s?{_HOUSES}|\d{{1,4}}(?:-\d{{1,4}}){{1,3}}{_NO_MEASURE}"
+    rf"|(?<=[栋幢楼元座层号])\d{{2,4}}{_NO_MEASURE})"
 )
 _CHAIN = rf"(?:{_PLACE}\s?|{_NUMBER}\s?){{1,14}}+"
-_LABEL = (
-    "家庭住址|家庭地址|现住址|现住地址|常住地址|户籍地址|户口地址|户籍所在地|户口所在地|通讯地址|联系地址|居住地址|居住地|出生地|单位地址"
-    "|身份证地址|住址|地址|籍贯|户籍地|户籍|现住|现居|居住于|居住在|家住在|家住|住在|住于|暂住|租住于|租住|来自|原籍|常住|家在"
-)
-_LABELLED = re.compile(rf"(?:{_LABEL})\s{{0,2}}[:为是在于]?\s{{0,2}}({_CHAIN})")
-_LABELLED_PLACE = re.compile(
-    rf"(?:{_LABEL})\s{{0,2}}[:为是在于]?\s{{0,2}}((?:{alternatives((*words('places.toml', 'provinces'), *words('places.toml', 'cities')))}[省市]?){{1,2}})"
-)
+_LABELLED = re.compile(rf"{_LABEL}({_CHAIN})")
+_LABELLED_PLACE = re.compile(rf"{_LABEL}((?:{_KNOWN_PLACE}[省市]?){{1,2}})")
 # What may be the middle of an address; looked for before anything dearer is done.
 _ANCHOR = re.compile(
-    rf"[路街道巷弄村园区苑里寓厦邸城庄院社段号栋幢]\s?(?:\d{{1,5}}|[一二三四五六七八九十百]{{1,4}})\s?(?:号|栋|幢|弄|组|室|单元|社|队)"
+    r"[路街道巷弄村园区苑里寓厦邸城庄院社段号栋幢]\s?(?:\d{1,5}|[一二三四五六七八九十百]{1,4})\s?"
+    r"(?:号|栋|幢|弄|组|室|单元|社|队)"
     rf"|[市县区旗州省](?=[{HAN}]{{1,6}}(?:[镇乡村路街]|街道|大道|区|县))"
 )
 _BEGINNING = re.compile(r"[,。;!?\n:()“”\"、]")
-_STOP = re.compile("在|于|由|至|到|去|往|从|住|来自|回|经|为|是|患者|病人|自|址")
+_STOP = re.compile(either(_GRAMMAR, "address", "stops"))
 _CHAIN_HERE = re.compile(_CHAIN)
-_KNOWN = re.compile(
-    alternatives((*words("places.toml", "provinces"), *words("places.toml", "cities")))
-)
+_KNOWN = re.compile(_KNOWN_PLACE)
 _LEVELS = tuple(
     re.compile(level)
     for level in (
         rf"[{HAN}](?:省|市|自治[区州])",
         rf"[{HAN}](?:区|县|旗|镇|乡|街道)",
-        rf"[{HAN}](?:{_STREET})",
+        rf"[{HAN}](?:大道|大街|胡同|公路|国道|[路街巷弄道])",
         rf"[{HAN}](?:花园|小区|家园|新村|公寓|村|苑|大厦|里|邸)",
-        rf"{_NUMERAL}\s?(?:{_HOUSE})",
+        rf"{_NUMERAL}\s?{_HOUSES}",
     )
 )
 _FEWEST_LEVELS = 3

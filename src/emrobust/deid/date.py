@@ -12,15 +12,16 @@ from typing import ClassVar
 
 from emrobust.deid.detector import Detector, Row, has_english
 from emrobust.deid.spans import Span
+from emrobust.deid.tables import either, words
 from emrobust.registry import register
 
-_MONTHS = "Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?"
+_GRAMMAR = "grammar.toml"
+_MONTHS = "|".join(sorted(words(_GRAMMAR, "date", "months"), key=len, reverse=True))
 _HAN_DIGIT = "[〇零○ＯO一二三四五六七八九]"
 _HAN_MONTH = "(?:十[一二]?|[一二三四五六七八九正冬腊元])"
-_HAN_DAY = (
-    "(?:三十一?|二?十[一二三四五六七八九]?|廿[一二三四五六七八九]?|初?[一二三四五六七八九]|初十)"
-)
-_LUNAR = rf"闰?{_HAN_MONTH}月(?:初[一二三四五六七八九十]|廿[一二三四五六七八九]?|二?十[一二三四五六七八九]?|三十)"
+_ONE = "[一二三四五六七八九]"
+_HAN_DAY = f"(?:三十一?|二?十{_ONE}?|廿{_ONE}?|初?{_ONE}|初十)"
+_LUNAR = rf"闰?{_HAN_MONTH}月(?:初[一二三四五六七八九十]|廿{_ONE}?|二?十{_ONE}?|三十)"
 _YEAR = r"(?:18|19|20)\d{2}"
 _PART = "(?:上旬|中旬|下旬|初|底|末|中)"
 _M = r"(?:1[0-2]|0?[1-9])"
@@ -30,42 +31,45 @@ _S = r"\s{0,2}"
 # One pattern a way of writing; the first digit or word lets `re` skip ahead.
 _DIGITS = re.compile(
     rf"(?:"
-    rf"(?P<long>(?:{_YEAR}|[0-3]\d|[89]\d){_S}年{_S}{_M}{_S}月(?:份|{_S}{_D}{_S}[日号]|{_S}{_D}(?![\d.天日号])|{_PART})?)"
+    rf"(?P<long>(?:{_YEAR}|[0-3]\d|[89]\d){_S}年{_S}{_M}{_S}月"
+    rf"(?:份|{_S}{_D}{_S}[日号]|{_S}{_D}(?![\d.天日号])|{_PART})?)"
     rf"|(?P<year>{_YEAR}{_S}年(?:{_PART}|[春夏秋冬](?:季|天)?)?)"
     rf"|(?P<day>{_M}{_S}月{_S}{_D}{_S}[日号])"
     rf"|(?P<part>{_M}{_S}月(?:份|上旬|中旬|下旬|初(?!诊)|底|末(?!次)))"
     rf"|(?P<iso>{_YEAR}{_S}(?P<sep>[-./_]){_S}{_M}(?:{_S}(?P=sep){_S}{_D})?(?![\d%/-])(?!\.\d))"
     rf"|(?P<compact>(?:19|20)\d{{2}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d))"
     rf"|(?P<short>[0-4]\d(?P<sep2>[-./]){_M}(?P=sep2){_D}(?![\d%.:/-]))"
-    rf"|(?P<western>{_D}(?P<sep3>[-./])(?:{_M}|(?:{_MONTHS})\.?)(?P=sep3)(?:{_YEAR}|\d{{2}})(?![\d%/.-]))"
+    rf"|(?P<western>(?:{_D}(?=/|[-.]{_M}[-.]{_YEAR}|[-.][A-Z])|\d\d)"
+    rf"(?P<sep3>[-./])(?:{_M}|(?:{_MONTHS})\.?)(?P=sep3)(?:{_YEAR}|\d{{2}})(?![\d%/.-]))"
     rf"|(?P<american>{_M}/{_D}/(?:{_YEAR}|\d{{2}})(?![\d%/.]))"
     rf"|(?P<dayfirst>{_D}(?:st|nd|rd|th)?\s(?:of\s)?(?:{_MONTHS})\b\.?(?:,?\s{_YEAR}(?!\d))?)"
-    rf")(?![A-Za-z])"
+    rf")(?![A-SU-Za-z])"
 )
 # The year of a guideline is nobody's.
-_CITED = re.compile(
-    r"[^,。;\n]{0,10}(?:指南|标准|制定|修订|公布|发布|颁布|出版|推荐|共识|版|分类|会议)"
-)
+_CITED = re.compile(rf"[^,。;\n]{{0,10}}{either(_GRAMMAR, 'date', 'cited')}")
 _RUN = re.compile(r"\d\d*+")
 _HAN_HINT = re.compile(
     "[〇零○ＯO一二三四五六七八九十正冬腊元][年月]|[农阴旧]历|大年|[甲乙丙丁戊己庚辛壬癸].年"
 )
+_STEM, _BRANCH = "[甲乙丙丁戊己庚辛壬癸]", "[子丑寅卯辰巳午未申酉戌亥]"
+_APART = "(?<![一二三四五六七八九十个])"
 _HAN = re.compile(
     rf"{_HAN_DIGIT}{{4}}{_S}年(?:{_S}{_HAN_MONTH}{_S}月(?:份|{_S}{_HAN_DAY}{_S}[日号]?)?)?"
-    rf"|(?:[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年|农历|阴历|旧历)\s?(?:(?:今|去|同|当)年)?{_LUNAR}"
-    rf"|(?<![一二三四五六七八九十个]){_HAN_MONTH}月{_HAN_DAY}[日号]"
-    rf"|(?<![一二三四五六七八九十个])闰?(?:{_HAN_MONTH}|腊|正)月(?:初[一二三四五六七八九十]|廿[一二三四五六七八九]?|十[一二三四五六七八九]|十五)(?![个天])"
-    rf"|大年(?:初[一二三四五六七八]|三十)"
+    rf"|(?:{_STEM}{_BRANCH}年|农历|阴历|旧历)\s?(?:[今去同当]年)?{_LUNAR}"
+    rf"|{_APART}{_HAN_MONTH}月{_HAN_DAY}[日号]"
+    rf"|{_APART}闰?{_HAN_MONTH}月(?:初[一二三四五六七八九十]|廿{_ONE}?|十{_ONE})(?![个天])"
+    r"|大年(?:初[一二三四五六七八]|三十)"
 )
 _NAMED = re.compile(
-    rf"\b(?:{_MONTHS})\.?\s{{1,2}}(?:{_D}(?:st|nd|rd|th)?(?:,?\s{{1,2}}{_YEAR})?|(?:of\s)?{_YEAR})(?!\d|\.\d|/\d|\s?mg)"
+    rf"\b(?:{_MONTHS})\.?\s{{1,2}}(?:{_D}(?:st|nd|rd|th)?(?:,?\s{{1,2}}{_YEAR})?|(?:of\s)?{_YEAR})"
+    r"(?!\d|\.\d|/\d|\s?mg)"
 )
 _AFTER_YU = re.compile(
-    rf"(?:于|自|至|到|从)\s?({_M}[./-]{_D}(?:日|号)?)(?=\s?(?:行|就诊|入院|出院|转入|复查|复诊|查|在|我院|本院|外院|因|手术|起|予|开始|[,，]))"
-    rf"|(?:今年|去年|前年|当年|同年|次年|本年|(?<![小大低高少多晚早])于)\s?({_M}月)(?![\d份])"
+    rf"[于自至到从]\s?({_M}[./-]{_D}[日号]?)(?=\s?(?:{either(_GRAMMAR, 'date', 'done')}|,))"
+    rf"|(?:[今去前当同次本]年|(?<![小大低高少多晚早])于)\s?({_M}月)(?![\d份])"
 )
 _BORN = re.compile(
-    rf"(?:出生日期|出生年月|出生|生日|生于|DOB|D\.O\.B\.?)\s?[:为]?\s?({_M}[-./]{_D}|\d{{6}})(?!\d)"
+    rf"(?:{either(_GRAMMAR, 'date', 'born')}|DOB|D\.O\.B\.?)\s?[:为]?\s?({_M}[-./]{_D}|\d{{6}})(?!\d)"
 )
 
 

@@ -12,30 +12,33 @@ from emrobust.registry import register
 
 _PART = r"(?:[A-Z][a-z]+(?:[-'][A-Z]?[a-z]+)?|[A-Z]\.|(?:O'|Mc|Mac|De|Van|von)\s?[A-Z][a-z]+)"
 _NAME = rf"{_PART}(?:\s{_PART}){{0,3}}"
+_CAPITALS = r"[A-Z]{2,}(?:,?\s[A-Z]{2,})"
+_GRAMMAR = ("grammar.toml", "english_name")
+
+
+def _any(*keys: str) -> str:
+    listed = (word for key in keys for word in words(*_GRAMMAR, key))
+    return "|".join(sorted(map(re.escape, listed), key=len, reverse=True))
+
+
 _TITLED = re.compile(
-    rf"\b(?P<title>(?:Dr|Mr|Mrs|Ms|Miss|Prof|Professor|Doctor|Sir|Nurse|Rev)\b\.?)\s({_NAME}|[A-Z]{{2,}}(?:\s[A-Z]{{2,}}){{0,2}}\b)"
+    rf"\b(?P<title>(?:{_any('titles_doctor', 'titles_person')})\b\.?)\s"
+    rf"({_NAME}|{_CAPITALS}{{0,2}}\b)"
 )
 _FIELD = re.compile(
-    rf"(?P<role>(?i:patient(?:'s)?(?: name)?|name|pt|physician|attending|surgeon|signed(?: by)?|dictated by|reviewed by|referred by|seen by|provider|nurse"
-    rf"|contact|next of kin|mother|father|wife|husband|son|daughter|brother|sister|spouse|guardian|caregiver|患者|姓名|病人|英文名|医生|医师|母亲|父亲|丈夫|妻子)"
-    rf"(?:\s?[:,]\s?|\s(?:is|named|called)\s|(?<=by)\s|(?<=[\u4e00-\u9fff])\s?))({_PART}(?:,?\s{_PART}){{0,3}}|[A-Z]{{2,}}(?:,?\s[A-Z]{{2,}}){{1,2}}\b)"
+    rf"(?P<role>(?i:{_any('doctor', 'patient', 'relative')})"
+    r"(?:\s?[:,]\s?|\s(?:is|named|called)\s|(?<=by)\s|(?<=[\u4e00-\u9fff])\s?))"
+    rf"({_PART}(?:,?\s{_PART}){{0,3}}|{_CAPITALS}{{1,2}}\b)"
 )
 _KIN = re.compile(
-    rf"\b(?:[Hh]is|[Hh]er|[Tt]he patient's|[Pp]atient's)\s(?:mother|father|wife|husband|son|daughter|brother|sister|partner|spouse|aunt|uncle|friend),?\s({_NAME})"
+    rf"\b(?:[Hh]is|[Hh]er|[Tt]he patient's|[Pp]atient's)\s(?:{_any('relative')}),?\s({_NAME})"
 )
 _DEGREE = re.compile(
-    rf"\b({_PART}(?:\s{_PART}){{1,3}}),?\s(?:M\.?D\.?|R\.?N\.?|D\.?O\.?|Ph\.?D\.?|PA-C|NP|MBBS|FACS)\b"
+    rf"\b({_PART}(?:\s{_PART}){{1,3}}),?\s"
+    r"(?:M\.?D\.?|R\.?N\.?|D\.?O\.?|Ph\.?D\.?|PA-C|NP|MBBS|FACS)\b"
 )
-_DOCTOR = re.compile(
-    r"(?i)dr|prof|doctor|physician|attending|surgeon|signed|dictated|reviewed|referred|seen|provider|nurse|医"
-)
-_PATIENT = re.compile(r"(?i)patient|^name|^pt|患者|病人|姓名|英文名")
-_KINSHIP = re.compile(
-    r"(?i)contact|kin|mother|father|wife|husband|son|daughter|brother|sister|spouse|guardian|caregiver|母|父|丈夫|妻"
-)
-# Capitalised words that begin sentences and findings.
-_NO_NAMES = frozenset(
-    ["The", "This", "That", "There", "Is", "Was", "Has", "Had", "He", "She", "It", "No", "Not", "Denies", "Presents", "With", "And", "Or", "For", "At", "In", "On", "Of", "To", "Complains", "Reports", "Will", "Who", "Alert", "Stable", "Normal", "Patient", "Unknown", "Male", "Female", "Blood", "Pain", "Chest", "Fever", "None", "Her", "His", "Seen", "Discharged", "Admitted", "Currently", "Today", "Yesterday", "History", "Status", "Well", "Feels", "Returns", "Please", "Follow", "See", "Date", "Age", "Sex", "Address", "Phone", "Room", "Bed"]
+_KINDS = tuple(
+    (re.compile(rf"(?i){_any(role)}"), f"{role}_name") for role in ("relative", "doctor", "patient")
 )
 
 
@@ -52,7 +55,8 @@ class EnglishName(Detector):
     source: ClassVar[str] = "titles and fields of English notes; eponyms in traps.toml"
 
     def __init__(self) -> None:
-        self._none = frozenset(words("traps.toml", "eponyms")) | _NO_NAMES
+        self._none = frozenset((*words("traps.toml", "eponyms"), *words(*_GRAMMAR, "none")))
+        self._staff = words(*_GRAMMAR, "titles_doctor")
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""
@@ -60,7 +64,7 @@ class EnglishName(Detector):
             return []
         found = []
         for match in _TITLED.finditer(text):
-            kind = "doctor_name" if _DOCTOR.match(match["title"]) else "person_name"
+            kind = "doctor_name" if match["title"].startswith(self._staff) else "person_name"
             found.append((match.span(2), 0.9, "a name behind a title", kind))
         for match in _FIELD.finditer(text):
             found.append((match.span(2), 0.9, "a name behind a field", _kind(match["role"])))
@@ -99,11 +103,4 @@ class EnglishName(Detector):
 
 
 def _kind(role: str) -> str:
-    for pattern, kind in (
-        (_KINSHIP, "relative_name"),
-        (_DOCTOR, "doctor_name"),
-        (_PATIENT, "patient_name"),
-    ):
-        if pattern.search(role):
-            return kind
-    return "person_name"
+    return next((kind for pattern, kind in _KINDS if pattern.match(role)), "person_name")

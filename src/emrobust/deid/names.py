@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import rjieba
 
 from emrobust import lexicon
-from emrobust.deid.detector import HAN
+from emrobust.deid.detector import HAN, Detector
+from emrobust.deid.spans import Span
 from emrobust.deid.tables import alternatives, read_toml, words
 
+_PERSONAL = re.compile(
+    r"\s?[,、/ (]{0,2}\s?(?:男|女|性别|\d{1,3}岁|年龄|电话|手机|身份证|1[3-9]\d{9}|住院号|患者之|病人之)"
+)
+ANY = "tvdpcrmqfnas"
 _WINDOW = 8
 _LONGEST = 7
+_SURE = 0.8
 _CLOSED = re.compile(rf"\s{{0,2}}(?:$|[^{HAN}\s])|\s{{2}}|\n")
 # Persons; many places and brands are persons' names too.
-NAME_TAGS = ("nr", "nrt", "nrfg", "ns", "nz")
+_NAME_TAGS = ("nr", "nrt", "nrfg", "ns", "nz")
 
 
 class Reading(NamedTuple):
@@ -55,6 +62,7 @@ class Names:
         self.surnames |= dict.fromkeys(table["common"], 2.0)
         self.double = dict.fromkeys(double, 2.0)
         self.wordlike = frozenset(table["words"])
+        self.enders = frozenset(read_toml("names.toml")["enders"])
         self.given = dict.fromkeys(table["given"]["medium"], 1.0)
         self.given |= dict.fromkeys(table["given"]["frequent"], 2.0)
         self.followers = re.compile(alternatives(words("names.toml", "followers")))
@@ -93,14 +101,28 @@ class Names:
             return None
         if strict and self.is_trap(text, start):
             return None
-        options = [
-            reading
-            for given in (2, 1)
-            if (reading := self._option(text, start, size, given, weight, strict=strict))
-        ]
+        options = list(self._options(text, start, size, weight, strict=strict))
         if len(options) == 2 and self._is_shorter(text, options):
             return options[1]
         return options[0] if options else None
+
+    def read_all(self, text: str, start: int) -> list[Reading]:
+        """The names with one and with two given characters that may begin at ``start``."""
+        size, weight = self.surname(text, start)
+        if not size or self.is_trap(text, start):
+            return []
+        return list(self._options(text, start, size, weight, strict=True))
+
+    def is_personal(self, text: str, end: int) -> bool:
+        """Whether what says whose name it is stands behind it: sex, age, a phone."""
+        return _PERSONAL.match(text, end) is not None
+
+    def _options(
+        self, text: str, start: int, size: int, weight: float, *, strict: bool
+    ) -> Iterator[Reading]:
+        for given in (2, 1):
+            if reading := self._option(text, start, size, given, weight, strict=strict):
+                yield reading
 
     def _option(
         self, text: str, start: int, size: int, given: int, weight: float, *, strict: bool
@@ -113,7 +135,7 @@ class Names:
         weights = [self.given.get(letter, 0.0) for letter in own]
         end = start + size + given
         closed = self.ends(text, end)
-        if strict and min(weights) == 0 and not (closed and max(weights) > 0 and weight > 1):
+        if strict and min(weights) == 0 and not (closed and weight > 1):
             return None
         if not closed and (strict or min(weights) == 0):
             bound = _edges(text[start : start + _WINDOW])
@@ -128,7 +150,7 @@ class Names:
         long, short = options
         if not short.closed:
             return not long.closed and long.given < 0.6
-        if not long.closed:
+        if not long.closed or text[short.end] in self.enders:
             return True
         # Both are closed: 张伟|代诉 against 张伟代|诉. A follower of two characters decides.
         follower = self.followers.match(text, short.end)
@@ -157,7 +179,28 @@ def _edges(window: str) -> frozenset[int]:
 def is_word(text: str) -> bool:
     """Whether the dictionary has this as one word that is no name."""
     tagged = rjieba.tag(text, False)
-    return len(tagged) == 1 and tagged[0][1] not in NAME_TAGS
+    return len(tagged) == 1 and tagged[0][1] not in _NAME_TAGS
+
+
+@functools.lru_cache(maxsize=65_536)
+def is_function(text: str, tags: str = "tvdpcrmqf") -> bool:
+    """Whether the dictionary has this as one word, of two characters or more, with such a tag."""
+    tagged = rjieba.tag(text, False) if len(text) > 1 else []
+    return len(tagged) == 1 and tagged[0][1][0] in tags and tagged[0][1] not in _NAME_TAGS
+
+
+def repeats(detector: Detector, text: str, found: list[Span]) -> list[Span]:
+    """The same names at other places of the text."""
+    places = {span.start for span in found}
+    kinds = {text[span.start : span.end]: span.kind for span in found if span.score >= _SURE}
+    names = [re.escape(name) for name in kinds if len(name) > 1 and not is_word(name)]
+    if not names:
+        return []
+    return [
+        detector.span(*match.span(), 0.8, "a name found elsewhere in the text", kinds[match[0]])
+        for match in re.finditer("|".join(sorted(names, key=len, reverse=True)), text)
+        if match.start() not in places
+    ]
 
 
 def _terms() -> frozenset[str]:

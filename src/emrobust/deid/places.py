@@ -7,6 +7,9 @@ import re
 
 import rjieba
 
+# Words that a name may begin with, where nothing of the clause stands before them.
+_NAMES_BEGIN = frozenset("和与及向回自从后年月日入经")
+
 
 def begin_behind(
     text: str, start: int, end: int, strong: re.Pattern[str], weak: re.Pattern[str]
@@ -21,7 +24,7 @@ def begin_behind(
     places = [
         match.end()
         for match in weak.finditer(text, start, end)
-        if start < match.start() and match.end() < end
+        if match.end() < end and (start < match.start() or match[0] not in _NAMES_BEGIN)
     ]
     return places[-1] if places else start
 

@@ -11,8 +11,7 @@ Rules for overlaps, in this order:
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from emrobust.placeholders import PLACEHOLDERS
@@ -47,13 +46,13 @@ def resolve(spans: Iterable[Span], text: str | None = None) -> list[Span]:
         spans: of one text, in any order; empty ones are dropped.
         text: where given, a rest without a letter or digit is dropped.
     """
-    waiting = sorted(set(spans))
-    if _are_apart(waiting):
-        return [span for span in waiting if span.start < span.end]
     kept: list[Span] = []
-    for span in sorted(waiting, key=_rank):
-        kept.extend(_rests(span, kept, text))
-    return sorted(kept)
+    for cluster in _clusters(sorted(span for span in set(spans) if span.start < span.end)):
+        winners: list[Span] = []
+        for span in sorted(cluster, key=_rank) if len(cluster) > 1 else cluster:
+            winners.extend(_rests(span, winners, text))
+        kept.extend(sorted(winners))
+    return kept
 
 
 def apply(text: str, replacements: Iterable[tuple[Span, str]]) -> str:
@@ -73,8 +72,18 @@ def apply(text: str, replacements: Iterable[tuple[Span, str]]) -> str:
     return "".join(reversed(parts))
 
 
-def _are_apart(ordered: list[Span]) -> bool:
-    return all(a.end <= b.start for a, b in itertools.pairwise(ordered))
+def _clusters(ordered: list[Span]) -> Iterator[list[Span]]:
+    """Runs of spans that overlap, so that a long text costs no more than its parts."""
+    cluster: list[Span] = []
+    end = 0
+    for span in ordered:
+        if cluster and span.start >= end:
+            yield cluster
+            cluster = []
+        cluster.append(span)
+        end = max(end, span.end) if len(cluster) > 1 else span.end
+    if cluster:
+        yield cluster
 
 
 def _rank(span: Span) -> tuple[int, float, int, int]:

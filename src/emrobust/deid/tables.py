@@ -27,10 +27,17 @@ def read_csv(name: str) -> tuple[dict[str, str], ...]:
         return tuple(csv.DictReader(handle))
 
 
-def words(name: str, key: str) -> tuple[str, ...]:
-    """A list of words; a block of text is split at its spaces."""
-    value = read_toml(name)[key]
+def words(name: str, *keys: str) -> tuple[str, ...]:
+    """A list of words under a key (or a key of a section); text is split at its blanks."""
+    value: Any = read_toml(name)
+    for key in keys:
+        value = value[key]
     return tuple(value.split() if isinstance(value, str) else value)
+
+
+def either(name: str, *keys: str) -> str:
+    """The pattern for any word of a list."""
+    return alternatives(words(name, *keys))
 
 
 def labels(kind: str) -> tuple[str, ...]:

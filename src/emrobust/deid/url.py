@@ -10,7 +10,7 @@ from emrobust.deid.spans import Span
 from emrobust.registry import register
 
 _URL = re.compile(
-    r"(?:https?|ftp)://[!-~]{2,500}|(?<![A-Za-z0-9@.])(?:[A-Za-z0-9-]{1,63}\.){1,5}"
+    r"(?:https?|ftp)://[!-~]{2,500}|(?<![A-Za-z0-9@.-])(?:[A-Za-z0-9-]{1,63}\.){1,5}"
     r"(?:com|cn|net|org|gov|edu|info|io|top|vip|me|cc|hk|tw)(?:\.cn)?(?![A-Za-z0-9.-])(?:/[!-~]{0,300})?"
 )
 _IP = re.compile(

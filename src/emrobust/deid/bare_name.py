@@ -1,0 +1,108 @@
+"""Chinese names that nothing tells of: alone between marks, behind 由 or 和, of a compound surname.
+
+A signature at the end of a note is a doctor's, a name before sex or age the patient's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from emrobust.deid.detector import HAN, Detector, Row
+from emrobust.deid.names import ANY, Reading, is_function, load_names, repeats
+from emrobust.deid.spans import Span
+from emrobust.deid.tables import alternatives, words
+from emrobust.registry import register
+
+_CLAUSE = re.compile(rf"[{HAN}][{HAN} ]*+")
+_SPACED = re.compile(rf"[{HAN}](?: {{1,4}}[{HAN}]){{1,2}}")
+_PART = re.compile(r"[^ ]+")
+_LONGEST = 4
+_SURE_GIVEN = 1.5
+
+
+@register("detector")
+class BareName(Detector):
+    """A person's name in Chinese characters, by its own look."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("person_name", "patient_name", "doctor_name")
+    source: ClassVar[str] = "surnames.toml (name reports of public security), traps.toml"
+
+    def __init__(self) -> None:
+        self._names = load_names()
+        self._before = re.compile(rf"{alternatives(words('names.toml', 'before'))}(?=[{HAN}])")
+        self._double = re.compile(alternatives(self._names.double))
+
+    def find(self, text: str, row: Row | None = None) -> list[Span]:
+        """See `Detector.find`."""
+        if text.isascii():
+            return []
+        found = [*self._by_clause(text), *self._in_sentence(text), *self._by_double(text)]
+        return found + repeats(self, text, found)
+
+    def _by_clause(self, text: str) -> Iterator[Span]:
+        """A name between two marks: a signature, or before sex and age."""
+        for match in _CLAUSE.finditer(text):
+            if text[match.start() - 1 : match.start()].isalnum():
+                continue
+            for start, end in _pieces(match):
+                if span := self._clause(text, start, end):
+                    yield span
+
+    def _clause(self, text: str, start: int, end: int) -> Span | None:
+        name = text[start:end].replace(" ", "")
+        reading = self._names.read(name, 0)
+        if reading is None or reading.end != len(name) or reading.word or not reading.known:
+            return None
+        personal = self._names.is_personal(text, end)
+        last = not text[end:].strip(" 。.,;\n")
+        if not personal and text[end : end + 1].isalnum():
+            return None
+        if not self._is_name(name, reading, personal=personal, last=last):
+            return None
+        kind = "patient_name" if personal else "doctor_name" if last else "person_name"
+        score = 0.8 if personal or last else 0.6
+        return self.span(start, end, score, "a name alone between marks", kind)
+
+    def _is_name(self, name: str, reading: Reading, *, personal: bool, last: bool) -> bool:
+        if personal or len(name) > 3:
+            return True
+        if reading.surname <= 1 or (not last and is_function(name[1:], ANY)):
+            return False
+        if name[0] in self._names.wordlike:
+            return last or (reading.given == 2 and len(name) > 2)
+        return last or len(name) > 2 or reading.given == 2
+
+    def _in_sentence(self, text: str) -> Iterator[Span]:
+        """Behind 由, 和, 让 and before what follows names: 由张建国陪同."""
+        for match in self._before.finditer(text):
+            start = match.end()
+            reading = self._names.read(text, start)
+            if reading and self._is_between(text, start, reading):
+                yield self.span(start, reading.end, 0.75, "a name behind a preposition")
+
+    def _is_between(self, text: str, start: int, reading: Reading) -> bool:
+        sure = reading.surname == 2 and reading.given >= _SURE_GIVEN and not reading.word
+        return sure and reading.closed and reading.known and text[start] not in self._names.wordlike
+
+    def _by_double(self, text: str) -> Iterator[Span]:
+        """Any name of a two-character surname."""
+        for match in self._double.finditer(text):
+            reading = self._names.read(text, match.start())
+            if reading and reading.known and not reading.word and reading.end > match.end():
+                yield self.span(match.start(), reading.end, 0.7, "a compound surname")
+
+
+def _pieces(clause: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """The clause without its blanks where it may be a name, or its parts between blanks."""
+    text = clause[0].rstrip(" ")
+    if " " not in text:
+        if 1 < len(text) <= _LONGEST:
+            yield clause.start(), clause.start() + len(text)
+        return
+    if _SPACED.fullmatch(text):
+        yield clause.start(), clause.start() + len(text)
+    for part in _PART.finditer(text):
+        if 1 < len(part[0]) <= _LONGEST:
+            yield clause.start() + part.start(), clause.start() + part.end()
