@@ -23,7 +23,7 @@ _BESIDE_SCORE = 2
 _TOKEN = re.compile(
     r"[A-Za-zαβγ](?<![A-Za-z0-9αβγ].)[A-Za-z0-9]*(?:[-./][A-Za-z0-9]+)*%?[↑↓]*", re.DOTALL
 )
-_PART = re.compile(r"[A-Za-z][A-Za-z0-9]+")
+_PART = re.compile("[^/]+")
 _HAN = re.compile(f"[{HAN}]")
 _ENGLISH = re.compile("[a-z]{2} [a-z]{2}")
 

@@ -26,6 +26,7 @@ class _Unit(NamedTuple):
     name: str
     low: float
     high: float
+    whole: bool
     not_before: frozenset[str]
     not_after: frozenset[str]
 
@@ -46,7 +47,12 @@ class Units(Step):
             except ValueError:
                 raise ConfigError(f"line {line} of {FILE}: `low`, `high` are no numbers") from None
             unit = _Unit(
-                row["unit"], low, high, frozenset(row["not_before"]), frozenset(row["not_after"])
+                row["unit"],
+                low,
+                high,
+                bool(row["whole"]),
+                frozenset(row["not_before"]),
+                frozenset(row["not_after"]),
             )
             self._units.update(dict.fromkeys(words(row["writings"]), unit))
         self._pattern = re.compile(
@@ -85,9 +91,10 @@ def _fits(unit: _Unit, text: str, match: re.Match[str], *, free: bool) -> bool:
     if before.isascii() and before.isalpha() and not free:
         return False
     try:
-        return unit.low < float(number) <= unit.high
+        value = float(number)
     except ValueError:
         return False
+    return unit.low < value <= unit.high and (value.is_integer() or not unit.whole)
 
 
 def _degrees(text: str) -> list[Edit]:

@@ -19,10 +19,10 @@ from emrobust.registry import register
 FILE = "vitals.csv"
 _NUMBER = r"\d{1,5}(?:\.\d{1,2})?"
 # A letter, unless it begins the next reading (T36.5P80).
-_LETTER = r"[A-Za-z](?![A-Za-z]{0,3}[ :：]{0,2}\d)"
+_LETTER = r"(?:[a-z]|[A-Z](?![A-Za-z]{0,3}[ :：]{0,2}\d))"
 # What a number of another kind goes on with: ×10, ml/h, (+) of a stain, 38号, a third value.
 _OTHER = (
-    rf"(?!\d|\.\d|[:：]\d|,\d{{3}}(?!\d)|[-~×*^/%°℃]|{_LETTER}| ?\([+-]"
+    rf"(?!\d|\.\d|[:：]\d|,\d{{3}}(?!\d)| ?[-~—–]|[×*^/%°℃度斤]|{_LETTER}| ?\([+-]"
     r"|[号椎级期型岁年月])"
 )
 _NEAR = 8
@@ -58,8 +58,8 @@ class Vitals(Step):
         units = alternatives(unit for units in self._units.values() for unit in units)
         self._pattern = re.compile(
             rf"({alternatives(self._vitals)})([ ]?[:：=]?[ ]?)"
-            rf"(?P<value>{_NUMBER})(?: ?[-~] ?(?P<to>{_NUMBER}))?(?: ?/ ?(?P<second>\d{{2,3}}))?"
-            rf"(?:(?P<unit> ?{units})(?:(?<![A-Za-z])|(?!{_LETTER}))|{_OTHER})"
+            rf"(?P<value>{_NUMBER})(?: ?[-~—–] ?(?P<to>{_NUMBER}))?(?: ?/ ?(?P<second>\d{{2,3}}))?"
+            rf"(?:(?P<unit> ?{units})(?!\d)(?:(?<![A-Za-z])|(?!{_LETTER}))|{_OTHER})"
         )
 
     def edits(self, text: str) -> list[Edit]:
@@ -78,7 +78,7 @@ class Vitals(Step):
             # T36.5P80: a name stands behind a digit only where the last reading ended.
             if glued and not (place and read[place - 1][1].end() == start):
                 continue
-            if match["unit"] or behind or before or _may_stand_alone(vital, match):
+            if match["unit"] or _may_be_bare(vital, match, beside=bool(behind or before)):
                 found += _write(vital, match)
         return found
 
@@ -103,9 +103,13 @@ class Vitals(Step):
         )
 
 
-def _may_stand_alone(vital: _Vital, match: re.Match[str]) -> bool:
-    """Whether a bare number, with nothing beside it, can only be this vital sign."""
-    if vital.alone is None or match["value"] in vital.alone_except:
+def _may_be_bare(vital: _Vital, match: re.Match[str], *, beside: bool) -> bool:
+    """Whether a number without a unit can only be this vital sign."""
+    if vital.alone is None:
+        return False
+    if beside:  # another reading
+        return True
+    if match["value"] in vital.alone_except:
         return False
     return vital.alone[0] <= float(match["value"]) <= vital.alone[1]
 
