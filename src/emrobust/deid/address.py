@@ -77,17 +77,15 @@ class Address(Detector):
         """See `Detector.find`."""
         found = []
         if not text.isascii():
-            for match in _LABELLED.finditer(text):
-                if match[1].strip() in self._nameless:
-                    continue
-                found.append(
-                    self._trimmed(text, *match.span(1), 0.95, "a chain of units behind 住址")
-                )
-            for match in _LABELLED_PLACE.finditer(text):
-                found.append(self.span(*match.span(1), 0.9, "a known place behind 住址"))
+            found += [
+                self._trimmed(text, *match.span(1), 0.95, "a chain of units behind 住址")
+                for match in _LABELLED.finditer(text)
+                if match[1].strip() not in self._nameless
+            ]
+            found += self.spans(_LABELLED_PLACE, text, 0.9, "a known place behind 住址", 1)
             found += self._free(text)
-        for match in _ENGLISH.finditer(text) if has_english(text) else ():
-            found.append(self.span(*match.span(), 0.85, "an English street, box or ZIP code"))
+        if has_english(text):
+            found += self.spans(_ENGLISH, text, 0.85, "an English street, box or ZIP code")
         return found
 
     def _free(self, text: str) -> list[Span]:

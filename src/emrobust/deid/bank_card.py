@@ -11,7 +11,8 @@ from emrobust.deid.spans import Span
 from emrobust.registry import register
 
 _DIGITS = re.compile(
-    r"(?<![\dA-Za-z.-])(?:62|4\d|5[1-5]|3[4-7]|60|65|9[0-9]|2[2-7])\d{2}(?:[ \n-]{0,2}\d){11,15}(?![\dA-Za-z])"
+    r"(?<![\dA-Za-z.-])(?:62|4\d|5[1-5]|3[4-7]|60|65|9[0-9]|2[2-7])\d{2}"
+    r"(?:[ \n-]{0,2}\d){11,15}(?![\dA-Za-z])"
 )
 _LETTERS = re.compile(r"\D")
 

@@ -69,7 +69,8 @@ _AFTER_YU = re.compile(
     rf"|(?:[今去前当同次本]年|(?<![小大低高少多晚早])于)\s?({_M}月)(?![\d份])"
 )
 _BORN = re.compile(
-    rf"(?:{either(_GRAMMAR, 'date', 'born')}|DOB|D\.O\.B\.?)\s?[:为]?\s?({_M}[-./]{_D}|\d{{6}})(?!\d)"
+    rf"(?:{either(_GRAMMAR, 'date', 'born')}|DOB|D\.O\.B\.?)"
+    rf"\s?[:为]?\s?({_M}[-./]{_D}|\d{{6}})(?!\d)"
 )
 
 

@@ -33,19 +33,21 @@ class Department(Detector):
         names = {form for entry in entries for form in entry.forms if not form.isascii()}
         short = {name[:-1] for name in names if name.endswith("科") and len(name) > 2}
         self._named = re.compile(
-            rf"{alternatives(names | short)}(?:(?P<ward>{_WARD})|(?P<bed>(?=\s?(?:\d{{1,3}}|[+加]\d)床)))"
+            rf"{alternatives(names | short)}"
+            rf"(?:(?P<ward>{_WARD})|(?P<bed>(?=\s?(?:\d{{1,3}}|[+加]\d)床)))"
         )
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""
         if text.isascii():
             return []
-        found = []
+        found: list[Span] = []
         if ":" in text:
-            for match in _LABELLED.finditer(text):
-                found.append(self.span(*match.span(1), 0.8, "a department behind its field's name"))
-        for match in self._named.finditer(text):
-            found.append(self.span(*match.span(), 0.8, _EVIDENCE[match.lastgroup or ""]))
+            found += self.spans(_LABELLED, text, 0.8, "a department behind its field's name", 1)
+        found += [
+            self.span(*match.span(), 0.8, _EVIDENCE[match.lastgroup or ""])
+            for match in self._named.finditer(text)
+        ]
         return found
 
 

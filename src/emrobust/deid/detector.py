@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from emrobust.deid.spans import Span
@@ -83,3 +83,10 @@ class Detector(ABC):
     def span(self, start: int, end: int, score: float, evidence: str, kind: str = "") -> Span:
         """A span of this detector; of its first kind unless told."""
         return Span(start, end, kind or self.kinds[0], score, self.name, evidence)
+
+    def spans(
+        self, pattern: re.Pattern[str], text: str, score: float, evidence: str, group: int = 0
+    ) -> Iterator[Span]:
+        """A span of the first kind for each match of a pattern."""
+        for match in pattern.finditer(text):
+            yield self.span(*match.span(group), score, evidence)

@@ -48,9 +48,11 @@ class Employer(Detector):
         """See `Detector.find`."""
         found = []
         if not text.isascii():
-            for match in _FIELD.finditer(text):
-                if match[1] not in _NONE:
-                    found.append(self.span(*match.span(1), 0.9, "behind 工作单位"))
+            found += [
+                self.span(*match.span(1), 0.9, "behind 工作单位")
+                for match in _FIELD.finditer(text)
+                if match[1] not in _NONE
+            ]
             found += self._by_suffix(text)
         for match in _ENGLISH.finditer(text) if has_english(text) else ():
             group = 1 if match[1] else 2

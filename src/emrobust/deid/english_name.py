@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import ClassVar
 
 from emrobust.deid.detector import Detector, Row, has_english
@@ -62,22 +63,23 @@ class EnglishName(Detector):
         """See `Detector.find`."""
         if not has_english(text):
             return []
-        found = []
-        for match in _TITLED.finditer(text):
-            kind = "doctor_name" if match["title"].startswith(self._staff) else "person_name"
-            found.append((match.span(2), 0.9, "a name behind a title", kind))
-        for match in _FIELD.finditer(text):
-            found.append((match.span(2), 0.9, "a name behind a field", _kind(match["role"])))
-        for match in _KIN.finditer(text):
-            found.append((match.span(1), 0.85, "a name behind a family role", "relative_name"))
-        for match in _DEGREE.finditer(text):
-            found.append((match.span(1), 0.9, "a name before a degree", "doctor_name"))
         spans = []
-        for (start, end), score, evidence, kind in found:
-            size = self._length(text[start:end])
-            if size:
+        for (start, end), score, evidence, kind in self._candidates(text):
+            if size := self._length(text[start:end]):
                 spans.append(self.span(start, start + size, score, evidence, kind))
         return spans + self._again(text, spans)
+
+    def _candidates(self, text: str) -> Iterator[tuple[tuple[int, int], float, str, str]]:
+        """Where a name may stand, the score, the evidence and the kind."""
+        for match in _TITLED.finditer(text):
+            kind = "doctor_name" if match["title"].startswith(self._staff) else "person_name"
+            yield match.span(2), 0.9, "a name behind a title", kind
+        for match in _FIELD.finditer(text):
+            yield match.span(2), 0.9, "a name behind a field", _kind(match["role"])
+        for match in _KIN.finditer(text):
+            yield match.span(1), 0.85, "a name behind a family role", "relative_name"
+        for match in _DEGREE.finditer(text):
+            yield match.span(1), 0.9, "a name before a degree", "doctor_name"
 
     def _length(self, name: str) -> int:
         """How much of it is a name: up to the first word that isn't one."""

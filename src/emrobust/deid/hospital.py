@@ -25,7 +25,8 @@ _KNOWN = re.compile(
 )
 _SHORT = re.compile(
     rf"{either('places.toml', 'hospitals')}"
-    rf"(?={either(_GRAMMAR, 'hospital', 'behind_short')}|[{HAN}]{{0,4}}科)|北医三院|北大一院|浙大[一二]院"
+    rf"(?={either(_GRAMMAR, 'hospital', 'behind_short')}|[{HAN}]{{0,4}}科)"
+    r"|北医三院|北大一院|浙大[一二]院"
 )
 _ENGLISH = re.compile(
     r"\b(?:(?!(?:At|The|To|From|In|Our|This|Local|Of)\b)[A-Z][A-Za-z.'-]{1,30}\s"
@@ -65,10 +66,9 @@ class Hospital(Detector):
                 branch = _BRANCH.match(text, suffix.end())
                 done = branch.end() if branch else suffix.end()
                 found.append(self.span(start, done, 0.9, "a name before 医院 and the like"))
-            for match in _SHORT.finditer(text):
-                found.append(self.span(*match.span(), 0.8, "a well-known hospital's short name"))
-        for match in _ENGLISH.finditer(text) if has_english(text) else ():
-            found.append(self.span(*match.span(), 0.85, "a name before Hospital and the like"))
+            found += self.spans(_SHORT, text, 0.8, "a well-known hospital's short name")
+        if has_english(text):
+            found += self.spans(_ENGLISH, text, 0.85, "a name before Hospital and the like")
         return found
 
     def _names(self, before: str) -> bool:

@@ -10,7 +10,10 @@ from emrobust.deid.detector import Detector, Row
 from emrobust.deid.spans import Span
 from emrobust.deid.tables import alternatives, labels
 
-LINK = r"\s{0,3}(?:号码|编号|号|[Nn][Oo]\b\.?|ID\b|[Nn]umber\b|#)?\s{0,3}(?:[:;=#]|是|为|即|\(|is\b)?\s{0,3}"
+LINK = (
+    r"\s{0,3}(?:号码|编号|号|[Nn][Oo]\b\.?|ID\b|[Nn]umber\b|#)?"
+    r"\s{0,3}(?:[:;=#]|是|为|即|\(|is\b)?\s{0,3}"
+)
 # Letters, then digits with dashes; groups of digits after a blank, unless they are another thing.
 NUMBER = (
     r"[A-Za-z]{0,5}[-_]?\d[\dA-Za-z]*+(?:[-_/][\dA-Za-z]++)*+"
@@ -52,4 +55,5 @@ class Labelled(Detector):
 
     def more(self, text: str) -> Iterable[Span]:
         """Spans known otherwise than by a label."""
+        del text
         return ()

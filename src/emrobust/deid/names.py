@@ -20,7 +20,8 @@ from emrobust.deid.spans import Span
 from emrobust.deid.tables import alternatives, read_toml, words
 
 _PERSONAL = re.compile(
-    r"\s?[,、/ (]{0,2}\s?(?:男|女|性别|\d{1,3}岁|年龄|电话|手机|身份证|1[3-9]\d{9}|住院号|患者之|病人之)"
+    r"\s?[,、/ (]{0,2}\s?"
+    r"(?:男|女|性别|\d{1,3}岁|年龄|电话|手机|身份证|1[3-9]\d{9}|住院号|患者之|病人之)"
 )
 ANY = "tvdpcrmqfnas"
 _WINDOW = 8

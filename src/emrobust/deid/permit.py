@@ -1,4 +1,4 @@
-"""Permits and other cards: 港澳通行证, 台胞证, 居留证, 军官证, Hong Kong's and Taiwan's identity card."""
+"""Permits and other cards: 港澳通行证, 台胞证, 居留证, 军官证, Hong Kong's and Taiwan's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _SHAPE = re.compile(
     r"|(?P<residence>[A-Z]{3}\d{12}))(?![A-Za-z0-9])"
 )
 # Letters of Taiwan's card as numbers, in the order of the alphabet.
-_TAIWAN = (10, 11, 12, 13, 14, 15, 16, 17, 34, 18, 19, 20, 21, 22, 35, 23, 24, 25, 26, 27, 28, 29, 32, 30, 31, 33)  # fmt: skip
+_TAIWAN = (
+    *(10, 11, 12, 13, 14, 15, 16, 17, 34, 18, 19, 20, 21),
+    *(22, 35, 23, 24, 25, 26, 27, 28, 29, 32, 30, 31, 33),
+)
 
 
 @register("detector")

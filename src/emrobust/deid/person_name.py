@@ -1,4 +1,4 @@
-"""Chinese names beside what tells of them: behind 姓名, 患者, 其母 or 医师签名, before 主任 or 女士.
+"""Chinese names beside what tells of them: behind 姓名, 其母 or 医师签名, before 主任 or 女士.
 
 The kind follows from the context: 患者 → patient_name, 其母 → relative_name, 医师 → doctor_name,
 女士 → person_name. A name found once is taken wherever else it stands in the text.
@@ -18,7 +18,9 @@ from emrobust.registry import register
 
 # A whole value: 张伟, 张 伟, 阿依古丽; what comes behind is no character of a name.
 _VALUE = re.compile(
-    rf"([{HAN}]{{2,4}}|[{HAN}] {{1,4}}(?![男女])[{HAN}](?: {{1,4}}(?![男女])[{HAN}])?)(?=\s|$|[^{HAN}\s])"
+    rf"([{HAN}]{{2,4}}"
+    rf"|[{HAN}] {{1,4}}(?![男女])[{HAN}](?: {{1,4}}(?![男女])[{HAN}])?)"
+    rf"(?=\s|$|[^{HAN}\s])"
 )
 _LINK = (
     r"\s{0,2}(?:(?P<colon>:)|[(,、/]|"

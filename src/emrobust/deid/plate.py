@@ -11,7 +11,8 @@ from emrobust.registry import register
 
 _PLATE = re.compile(
     r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使领]\s?[A-HJ-NP-Z][· -]{0,2}"
-    r"(?=[A-Z0-9 ]{0,6}\d[A-Z ]{0,3}\d)(?:[A-HJ-NP-Z0-9] ?){4}[A-HJ-NP-Z0-9挂学警港澳](?: ?[A-HJ-NP-Z0-9])?"
+    r"(?=[A-Z0-9 ]{0,6}\d[A-Z ]{0,3}\d)"
+    r"(?:[A-HJ-NP-Z0-9] ?){4}[A-HJ-NP-Z0-9挂学警港澳](?: ?[A-HJ-NP-Z0-9])?"
     r"(?![A-Za-z0-9.])"
 )
 
