@@ -22,7 +22,7 @@ _NUMBER = r"\d{1,5}(?:\.\d{1,2})?"
 _LETTER = r"(?:[a-z]|[A-Z](?![A-Za-z]{0,3}[ :：]{0,2}\d))"
 # What a number of another kind goes on with: ×10, ml/h, (+) of a stain, 38号, a third value.
 _OTHER = (
-    rf"(?!\d|\.\d|[:：]\d|,\d{{3}}(?!\d)| ?[-~—–]|[×*^/%°℃度斤]|{_LETTER}| ?\([+-]"
+    rf"(?!\d|\.\d|[:：]\d|,\d{{3}}(?!\d)| ?[-~—–]|[×*^/%+°℃度斤]|{_LETTER}| ?\([+-]"
     r"|[号椎级期型岁年月])"
 )
 _NEAR = 8
