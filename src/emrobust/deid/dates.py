@@ -126,7 +126,8 @@ class Written:
         plain = [unicodedata.normalize("NFKC", field) for field in fields]
         if any(len(field) == 1 for field in plain):
             return False
-        return any(field.startswith("0") for field in plain) or "月" not in self.text
+        iso = "月" not in self.text and "n" not in self.places
+        return iso or any(field.startswith("0") for field in plain)
 
 
 def parse(text: str) -> Written | None:

@@ -36,6 +36,7 @@ _CHINESE_RUN = re.compile(r"[〇零幺一二三四五六七八九]{11,18}")
 _COMPATIBLE = re.compile("[^\x00-\x7f\u3001-\u303f\u3400-\u9fff，。：；！？（）、～“”‘’…—·℃×]")
 _SHORTEST_NAME = 2
 _SHORTEST_VALUE = 5
+_LONGEST = 19  # digits of a bank card
 _YEARS = range(1900, 2100)
 
 
@@ -125,10 +126,11 @@ def _classify(run: str, start: int) -> Iterator[Leak]:
     digits = "".join(run[i] for i in places).upper().replace("×", "X")
     breaks = [0, *(i for i in range(1, len(places)) if places[i] > places[i - 1] + 1), len(places)]
     taken = 0
-    for first in breaks[:-1]:
+    for at, first in enumerate(breaks[:-1]):
         if first < taken:
             continue
-        for last in reversed([b for b in breaks if b > first]):
+        near = breaks[at + 1 : at + 1 + _LONGEST]  # so that long runs take linear time
+        for last in reversed([b for b in near if b - first <= _LONGEST]):
             kind = _kind(digits[first:last])
             if kind:
                 yield Leak(start + places[first], start + places[last - 1] + 1, kind)

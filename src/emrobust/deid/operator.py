@@ -29,6 +29,8 @@ _NUMBERS = frozenset(
         "social_security",
         "account",
         "passport",
+        "permit",
+        "exam_no",
         "plate",
         "visit_no",
         "bed_no",

@@ -84,7 +84,8 @@ def defaults(*, with_key: bool) -> dict[str, str]:
     """Kind → the shipped operator's name."""
     file = resources.files("emrobust.deid") / "tables" / "operators.csv"
     rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    return {row["kind"]: row["with_key" if with_key else "without_key"] for row in rows}
+    named = {row["kind"]: row["with_key" if with_key else "without_key"] for row in rows}
+    return {kind: named.get(kind, FALLBACK) for kind in PLACEHOLDERS}
 
 
 def _make(name: str, given: Mapping[str, object]) -> Operator:

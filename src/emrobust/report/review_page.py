@@ -34,13 +34,14 @@ def write_sheet(path: Path, sheet: Mapping[str, Any], name: str = "", language: 
 def render_sheet(sheet: Mapping[str, Any], name: str = "", language: str = "zh") -> str:
     """The sheet's HTML."""
     names = Names(language)
+    w = names.words
     style = read_template("style.css") + read_template("review.css")
     script = read_template("review.js")
     kinds = {kind: names.kind(kind) for kind in PLACEHOLDERS}
     template = environment().from_string(read_template("review.html.j2"))
     return template.render(
-        w=names.words,
-        title=names.words("review_title"),
+        w=w,
+        title=w("review_title"),
         name=name,
         style=Markup(style),  # noqa: S704 (our own file)
         script=Markup(script),  # noqa: S704 (our own file)

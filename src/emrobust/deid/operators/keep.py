@@ -13,6 +13,6 @@ from emrobust.registry import register
 class Keep(Operator):
     """Leaves the value, for kinds that a project needs and may keep, such as departments."""
 
-    def replace(self, value: str, kind: str, subject: Subject) -> str:  # noqa: ARG002 (the operators' signature)
+    def replace(self, value: str, kind: str, subject: Subject) -> str:
         """The value itself."""
         return value

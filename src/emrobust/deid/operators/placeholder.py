@@ -14,6 +14,6 @@ from emrobust.registry import register
 class Placeholder(Operator):
     """The word that the tokenizer keeps whole and every room knows."""
 
-    def replace(self, value: str, kind: str, subject: Subject) -> str:  # noqa: ARG002 (the operators' signature)
+    def replace(self, value: str, kind: str, subject: Subject) -> str:
         """The kind's placeholder."""
         return PLACEHOLDERS[kind]

@@ -13,6 +13,6 @@ from emrobust.registry import register
 class Remove(Operator):
     """Leaves nothing; the words around it close up."""
 
-    def replace(self, value: str, kind: str, subject: Subject) -> str:  # noqa: ARG002 (the operators' signature)
+    def replace(self, value: str, kind: str, subject: Subject) -> str:
         """The empty text."""
         return ""

@@ -89,9 +89,8 @@
 
   const build = () => sheet.documents.forEach((d, i) => {
     const card = element("article", "", "document");
-    const names = d.fields.map((f) => f.name).join("、");
     const heading = element("h2",
-      place.dataset.heading.replace("{n}", i + 1).replace("{column}", names));
+      place.dataset.heading.replace("{n}", i + 1).replace("{row}", d.row));
     const label = element("label");
     const tick = element("input");
     tick.type = "checkbox";

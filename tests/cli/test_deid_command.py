@@ -1,0 +1,87 @@
+"""``emrobust deid`` as a user types it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from emrobust.cli import app
+from emrobust.errors import ConfigError, EmrobustError
+
+TABLE = "姓名,主诉\n黎可欣,黎可欣诉头痛，电话13800138000\n赵云飞,咳嗽3天\n"
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(TABLE, encoding="utf-8")
+    return path
+
+
+def run(*words):
+    done = CliRunner().invoke(app, ["deid", *map(str, words)])
+    if isinstance(done.exception, EmrobustError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_table_is_treated_explained_and_can_be_undone(table, tmp_path):
+    run("--new-key", tmp_path / "key")
+    said = run(
+        table, "--text", "主诉", "--out", tmp_path / "o.jsonl", "--key", tmp_path / "key",
+        "--explain", tmp_path / "e.csv", "--mapping", tmp_path / "m",
+        "--set", "deid.operators.patient_name=surrogate",
+    )  # fmt: skip
+    assert "2 rows, 2 identifiers treated" in said
+    rows = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text("utf-8").splitlines()]
+    assert set(rows[0]) == {"主诉"}
+    assert "黎可欣" not in rows[0]["主诉"]
+    assert "[PHONE]" in rows[0]["主诉"]
+    assert rows[1]["主诉"] == "咳嗽3天"
+    explained = (tmp_path / "e.csv").read_text("utf-8")
+    assert "patient_name" in explained
+    assert "黎可欣" not in explained
+    with pytest.raises(ConfigError, match="exists already"):
+        run(table, "--text", "主诉", "--out", tmp_path / "p.csv", "--key", tmp_path / "key",
+            "--mapping", tmp_path / "m")  # fmt: skip
+    assert not (tmp_path / "p.csv").exists()
+
+
+def test_a_sheet_is_written_and_its_corrections_are_measured(table, tmp_path):
+    sheet = tmp_path / "sheet.html"
+    assert "2 records" in run(table, "--text", "主诉", "--sample", 200, "--out", sheet)
+    assert sheet.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ConfigError, match="exists"):
+        run(table, "--text", "主诉", "--sample", 200, "--out", sheet)
+    field = {"name": "主诉", "spans": [[0, 3, "patient_name", "right"]], "missed": []}
+    corrections = {
+        "version": 1,
+        "sheet": "a",
+        "documents": [{"row": 1, "reviewed": True, "fields": [field]}],
+    }
+    (tmp_path / "c.json").write_text(json.dumps(corrections), encoding="utf-8")
+    said = run(table, "--corrections", tmp_path / "c.json", "--out", tmp_path / "local")
+    assert "recall: 1.000" in said
+    assert json.loads((tmp_path / "local" / "local.json").read_text())["documents"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "are needed"),
+        (["t.csv", "--out", "o.csv"], "needs --text"),
+        (["t.csv", "--out", "o.csv", "--mapping", "m"], "needs --key"),
+        (["t.csv", "--out", "o.csv", "--text", "主诉", "--set", "train.epochs=1"], "only [deid]"),
+        (["t.csv", "--out", "o.csv", "--text", "主诉", "--set", "deid.wokers=1"], "`workers`?"),
+        (["t.csv", "--out", "o.csv", "--text", "主拆"], "Did you mean `主诉`?"),
+    ],
+)
+def test_what_is_missing_is_said(table, tmp_path, monkeypatch, words, says):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(EmrobustError) as caught:
+        run(*words)
+    assert says in str(caught.value)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["t.csv"]
