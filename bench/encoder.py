@@ -33,7 +33,12 @@ from emrobust.encoder import checkpoint
 from emrobust.train import NeuralClassifier
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-RECIPE: dict[str, Any] = {"epochs": 5, "learning_rate": 4e-4, "label_smoothing": 0.05, "max_length": 160}
+RECIPE: dict[str, Any] = {
+    "epochs": 5,
+    "learning_rate": 4e-4,
+    "label_smoothing": 0.05,
+    "max_length": 160,
+}
 
 
 class Table(NamedTuple):
