@@ -22,6 +22,7 @@ model = NeuralClassifier(
     precision="auto",
     checkpoint_seconds=0.02,
     adversary=given["adversary"],
+    augment=given["augment"],
     seed=3,
 )
 READY.set()  # noqa: F821 - given

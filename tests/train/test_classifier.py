@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import tomllib
 
 import numpy as np
 import pytest
@@ -166,6 +167,44 @@ def test_build_from_a_project(bert):
     assert tfidf.analyzer == "word"
     with pytest.raises(ConfigError, match="max_features"):
         build(config.parse({**values, "model": {"name": "tfidf", "max_feature": 3}}), ["a"])
+
+
+RULES = {"probability": 1.0, "masked_lm": 0.0, "back_translation": 0.0, "workers": 0}
+
+
+def test_augmented_texts_change_the_training_and_what_was_done_is_told(easy, tmp_path):
+    texts, names, _ = easy(120)
+    given = {"perturbations": [{"name": "deletion", "rate": 0.3}], **RULES}
+    values = {"network_settings": {"width": 8}, "epochs": 2, "batch_size": 8}
+    plain = NeuralClassifier(**values).fit(texts, names)
+    model = NeuralClassifier(**values, augment=given).fit(texts, names)
+    assert plain.augmentation_ == {}
+    assert (model.predict_proba(texts) != plain.predict_proba(texts)).any()
+    shares = model.augmentation_["shares"]
+    assert shares["rules"] == pytest.approx(2 / 3)
+    assert model.history_[-1]["mixed"] == pytest.approx(1 / 3, abs=0.3)
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").augmentation_ == model.augmentation_
+    with pytest.raises(ConfigError, match="probability"):
+        NeuralClassifier(augment={"probability": 2}).fit(texts, names)
+
+
+def test_augmentation_of_a_project_is_checked_before_anything_long():
+    source = {"path": "t.csv", "columns": {"record_id": "id", "text": ["t"]}}
+    neural = {"source": source, "model": {"name": "textcnn"}}
+    with pytest.raises(ConfigError, match="no translation model"):
+        build(config.parse({**neural, "augment": {"probability": 1.0}}), ["a"])
+    with pytest.raises(ConfigError, match="no epochs"):
+        build(config.parse({"source": source, "augment": RULES}), ["a"])
+    given = {**RULES, "perturbations": ["swap", {"name": "deletion", "rate": 0.2}]}
+    project = config.parse({**neural, "augment": given})
+    model = build(project, ["a"])
+    assert model.augment["perturbations"][1] == {"name": "deletion", "rate": 0.2}
+    english = build(config.parse({**neural, "language": "en", "augment": RULES}), ["a"])
+    named = {one["name"] for one in english.augment["perturbations"]}
+    assert "typo" in named
+    assert "homophone" not in named
+    assert config.parse(tomllib.loads(config.dump(project))) == project
 
 
 def test_schedule_rises_then_falls_to_nothing():

@@ -21,7 +21,16 @@ SERVER.set_forkserver_preload(["emrobust.train", "emrobust.models.transformer"])
 NETWORKS = ("textcnn", "transformer")
 
 
-def write_task(folder: Path, network: str, easy, bert: Path, epochs: int) -> Path:
+# Of everything that gives other texts or batches; the worker dies with its training.
+AUGMENT = {
+    "probability": 1.0, "rules": 0.5, "masked_lm": 0.3, "back_translation": 0.0, "mixup": 0.2,
+    "perturbations": [{"name": "deletion"}, {"name": "swap"}], "workers": 1,
+}  # fmt: skip
+
+
+def write_task(
+    folder: Path, network: str, easy, bert: Path, epochs: int, *, masked_lm: Path | None = None
+) -> Path:
     texts, _, matrix = easy(400)
     settings = {"checkpoint": str(bert)} if network == "transformer" else {"width": 16}
     task = {
@@ -30,6 +39,7 @@ def write_task(folder: Path, network: str, easy, bert: Path, epochs: int) -> Pat
         "epochs": epochs,
         # SMART keeps a running average of the weights from one step to the next.
         "adversary": {"name": "smart", "warmup_steps": 9} if network == "textcnn" else None,
+        "augment": {**AUGMENT, "checkpoint": str(masked_lm)} if masked_lm else None,
         "texts": texts,
         "targets": matrix.tolist(),
         "checkpoints": str(folder / "checkpoints"),
@@ -59,31 +69,36 @@ def finish(task: Path) -> float:
     return time.monotonic() - began
 
 
-def kill_after(task: Path, seconds: float) -> bool:
-    """Start, kill after so long; whether it was still running."""
-    process = start(task)
+def kill_after(task: Path, seconds: float) -> float | None:
+    """Start, kill after so long; the seconds it took where it came to its end before."""
+    process, began = start(task), time.monotonic()
     process.join(seconds)
+    lasted = time.monotonic() - began
     process.kill()
     process.join()
-    return process.exitcode == -signal.SIGKILL
+    return None if process.exitcode == -signal.SIGKILL else lasted
 
 
 def weights(task: Path) -> bytes:
     return (task.parent / "out" / "network" / "weights.safetensors").read_bytes()
 
 
-def interrupt(network, easy, bert, tmp_path, *, kills: int, epochs: int) -> None:
-    whole = write_task(tmp_path / "whole", network, easy, bert, epochs)
+def interrupt(
+    network, easy, bert, tmp_path, *, kills: int, epochs: int, masked_lm: Path | None = None
+) -> None:
+    whole = write_task(tmp_path / "whole", network, easy, bert, epochs, masked_lm=masked_lm)
     lasts = finish(whole)
-    broken = write_task(tmp_path / "broken", network, easy, bert, epochs)
+    broken = write_task(tmp_path / "broken", network, easy, bert, epochs, masked_lm=masked_lm)
     moment = rng.generator(0, network)
     killed = resumable = 0
     while killed < kills:
-        if kill_after(broken, moment.uniform(0.1, 0.7) * lasts):
+        lasted = kill_after(broken, moment.uniform(0.1, 0.7) * lasts)
+        if lasted is None:
             killed += 1
             resumable += (broken.parent / "checkpoints").is_dir()
         else:  # it came to its end: begin anew, there are moments left to try
             assert weights(broken) == weights(whole)
+            lasts = min(lasts, lasted)  # the first time it had to wait for the disk
             shutil.rmtree(broken.parent / "out")
             shutil.rmtree(broken.parent / "checkpoints")
     assert resumable  # else nothing was tested
@@ -96,6 +111,13 @@ def interrupt(network, easy, bert, tmp_path, *, kills: int, epochs: int) -> None
 @pytest.mark.parametrize("network", NETWORKS)
 def test_killed_training_ends_with_the_same_bits(network, easy, bert, tmp_path):
     interrupt(network, easy, bert, tmp_path, kills=3, epochs=4)
+
+
+def test_killed_training_on_augmented_texts_ends_with_the_same_bits(
+    easy, bert, random_encoder, tmp_path
+):
+    masked_lm = random_encoder(tmp_path / "masked_lm", heads=True)
+    interrupt("textcnn", easy, bert, tmp_path, kills=2, epochs=4, masked_lm=masked_lm)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from sacrebleu.metrics.bleu import BLEU
 
-from emrobust import lexicon
+from emrobust.augment import terms
 from emrobust.augment.cache import Cache, key
 from emrobust.errors import SourceError
 from emrobust.perturb import Edit, permits
@@ -27,8 +27,6 @@ from emrobust.perturb import Edit, permits
 _CHUNK = 256
 COLUMNS = ("text", "translation")
 Reason = Literal["missing", "copy", "bleu", "guards", "terms"]
-# Terms of these types tell nothing about the patient.
-_EMPTY = frozenset({"wording"})
 
 
 class Translator(Protocol):
@@ -123,7 +121,7 @@ def refuse(text: str, other: str, bleu: float = 0.75) -> Reason | None:
         return "bleu"
     if not permits(text, list(find_edits(text, other))):
         return "guards"
-    return None if _concepts(text) == _concepts(other) else "terms"
+    return None if terms.concepts(text) == terms.concepts(other) else "terms"
 
 
 def measure(text: str, other: str) -> float:
@@ -147,17 +145,6 @@ def find_edits(text: str, other: str) -> Iterator[Edit]:
 def _bare(text: str) -> str:
     """Letters and digits only: another comma makes no other text."""
     return "".join(filter(str.isalnum, text)).lower()
-
-
-def _concepts(text: str) -> Counter[str]:
-    """What the lexicon knows of a text: the same for 发热 and 发烧."""
-    known = lexicon.load()
-    return Counter(
-        "/".join(sorted(f"{entry.type}:{entry.formal}" for entry in owners))
-        for match in known.find(text)
-        if (owners := known.owners(match.form))
-        and not all(entry.type in _EMPTY for entry in owners)
-    )
 
 
 def read_table(path: Path) -> dict[str, str]:

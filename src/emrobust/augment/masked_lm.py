@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from emrobust import lexicon, rng, runs
+from emrobust import rng, runs
+from emrobust.augment import terms
 from emrobust.augment.cache import Cache, key
 from emrobust.encoder import checkpoint, words
 from emrobust.encoder.objectives import masked_lm_head
 from emrobust.errors import ConfigError
-from emrobust.lexicon.table import TYPES
 from emrobust.perturb import Edit, Perturbation, Perturbed, apply, perturb, protected
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
@@ -29,9 +29,6 @@ _WORD = re.compile(f"[{_HAN}]+|[A-Za-z]+")
 _HAN_TOKEN = re.compile(f"[{_HAN}]+")
 _LATIN_TOKEN = re.compile(r"[Ġ▁]?[A-Za-z]{2,}")
 _ANY_WORD = re.compile(r"\w")
-# A term of these types tells nothing about the patient.
-_EMPTY = frozenset({"wording"})
-_TOLD = frozenset(TYPES) - _EMPTY
 # Texts of one transaction, and tokens of one pass.
 _CHUNK = 1024
 _TOKENS = 8192
@@ -218,7 +215,7 @@ class MaskedLM:
 def candidates(text: str) -> tuple[list[tuple[int, int]], int]:
     """Spans of the words that may be hidden, and how many words there are in all."""
     taken = bytearray(len(text))
-    for start, end in [*protected(text), *((start, end) for start, end, _ in _terms(text))]:
+    for start, end in [*protected(text), *(match[:2] for match in terms.find(text))]:
         taken[start:end] = b"\1" * (end - start)
     free: list[tuple[int, int]] = []
     count = at = 0
@@ -230,23 +227,13 @@ def candidates(text: str) -> tuple[list[tuple[int, int]], int]:
     return free, count
 
 
-def _terms(text: str) -> list[tuple[int, int, str]]:
-    """Terms of the lexicon that tell something: start, end, form."""
-    known = lexicon.load()
-    return [
-        (start, end, form)
-        for start, end, form in known.find(text)
-        if any(entry.type in _TOLD for entry in known.owners(form))
-    ]
-
-
 def judge(text: str, edits: Sequence[Edit]) -> Perturbed:
     """The text after those edits that change no guarded fact and no term of the lexicon."""
-    told = [form for _, _, form in _terms(text)]
+    told = [match.form for match in terms.find(text)]
     kept: list[Edit] = []
     refused: list[Edit] = []
     for edit in edits:
-        trial = [form for _, _, form in _terms(apply(text, [*kept, edit]))]
+        trial = [match.form for match in terms.find(apply(text, [*kept, edit]))]
         (kept if trial == told else refused).append(edit)
     done = perturb(text, [_Given(kept)], 0, "")
     return Perturbed(done.text, done.edits, [*refused, *done.refused])

@@ -15,7 +15,7 @@ import numpy as np
 from emrobust import progress
 from emrobust.augment.cache import Cache, key
 from emrobust.augment.pool import Pool
-from emrobust.augment.rules import Request, check, names_for
+from emrobust.augment.rules import Request, Rules, check, names_for
 from emrobust.augment.shares import OF_TEXTS, PLAIN, Lots, probabilities, share_out
 from emrobust.config import Augment
 from emrobust.errors import ConfigError, ModelError
@@ -55,8 +55,13 @@ class Toolbox:
     ) -> None:
         self.settings = settings
         self._texts = list(texts)
-        self._seed = seed
         self._missing = dict(check_components(settings, batch_size))
+        self._rules = {
+            "perturbations": perturbations(settings),
+            "at_once": settings.at_once,
+            "seed": seed,
+        }
+        Rules(**self._rules)  # here and not in a worker it says what is wrong with a setting
         self._masked_lm = self._translator = None
         self._table: dict[str, str] = {}
         self._load_models()
@@ -100,12 +105,7 @@ class Toolbox:
 
     def open(self) -> Pool:
         """The processes that `read` needs."""
-        rules = {
-            "perturbations": perturbations(self.settings),
-            "at_once": self.settings.at_once,
-            "seed": self._seed,
-        }
-        return Pool(rules, self.settings.workers if self.shares["rules"] else 0)
+        return Pool(self._rules, self.settings.workers if self.shares["rules"] else 0)
 
     def read(
         self, pool: Pool, epoch: int, step: int, plan: Sequence[np.ndarray]
