@@ -117,6 +117,7 @@ def run_pretrain(
         typer.Argument(help="Text, a passage a line (plain, .gz, .xz), or prepared folders."),
     ],
     out: Out,
+    *,
     start: Annotated[
         str | None,
         typer.Option("--from", help="Checkpoint to continue from: a folder or a name."),
@@ -138,9 +139,8 @@ def run_pretrain(
         corpus, out, settings or (), start=start, deidentified=deidentified, half=half, seed=seed
     )
     last = history[-1]
-    typer.echo(
-        f"held-out perplexity {last['perplexity']:.1f} after {last['step']:,} steps: {out / ENCODER}"
-    )
+    perplexity = f"held-out perplexity {last['perplexity']:.1f}"
+    typer.echo(f"{perplexity} after {last['step']:,} steps: {out / ENCODER}")
 
 
 @app.command(name="evaluate")
