@@ -17,7 +17,7 @@ _AGE = re.compile(
     rf"|(?<![\d.]){_OLD}[- ]?(?:years?[- ]old|year[- ]olds?|y/?o\b|yrs?\b)"
     rf"|\b[Aa]ged? {_OLD}(?![\d.%])"
 )
-_HINT = re.compile(r"9\d|1[0-3]\d|九|百岁|一百")
+_HINT = re.compile(r"[91]\d+\s?-?\s?[周岁y]|年龄|[Aa]ged|九[十旬]|百岁|一百")
 
 
 @register("detector")

@@ -10,10 +10,8 @@ from emrobust.deid.labelled import Labelled
 from emrobust.deid.spans import Span
 from emrobust.registry import register
 
-_DIGITS = re.compile(
-    r"(?<![\dA-Za-z.-])(?:62|4\d|5[1-5]|3[4-7]|60|65|9[0-9]|2[2-7])\d{2}"
-    r"(?:[ \n-]{0,2}\d){11,15}(?![\dA-Za-z])"
-)
+_DIGITS = re.compile(r"\d(?<![\dA-Za-z.-].)(?:[ \n-]{0,2}\d){14,18}(?![\dA-Za-z])")
+_ISSUER = re.compile(r"62|4|5[1-5]|3[4-7]|6[05]|9|2[2-7]")
 _LETTERS = re.compile(r"\D")
 
 
@@ -29,7 +27,8 @@ class BankCard(Labelled):
     def more(self, text: str) -> Iterable[Span]:
         """See `Labelled.more`."""
         for match in _DIGITS.finditer(text):
-            if passes_luhn(_LETTERS.sub("", match[0])):
+            number = _LETTERS.sub("", match[0])
+            if _ISSUER.match(number) and passes_luhn(number):
                 yield self.span(*match.span(), 0.97, "an issuer's prefix and Luhn's check")
 
 

@@ -15,10 +15,6 @@ from emrobust.deid.spans import Span
 from emrobust.deid.tables import alternatives, words
 from emrobust.registry import register
 
-_CLAUSE = re.compile(rf"[{HAN}][{HAN} ]*+")
-_SPACED = re.compile(rf"[{HAN}](?: {{1,4}}[{HAN}]){{1,2}}")
-_PART = re.compile(r"[^ ]+")
-_LONGEST = 4
 _SURE_GIVEN = 1.5
 
 
@@ -31,6 +27,12 @@ class BareName(Detector):
 
     def __init__(self) -> None:
         self._names = load_names()
+        first = "".join({*self._names.surnames, *(word[0] for word in self._names.double)})
+        # 张伟 or 张 伟 between what are no characters of a word.
+        self._alone = re.compile(
+            rf"[{first}](?<![{HAN}A-Za-z\d].)"
+            rf"(?:[{HAN}]{{1,3}}(?![{HAN}])|(?: {{1,4}}(?![男女])[{HAN}]){{1,2}}(?![{HAN}]))"
+        )
         self._before = re.compile(rf"{alternatives(words('names.toml', 'before'))}(?=[{HAN}])")
         self._double = re.compile(alternatives(self._names.double))
 
@@ -43,12 +45,9 @@ class BareName(Detector):
 
     def _by_clause(self, text: str) -> Iterator[Span]:
         """A name between two marks: a signature, or before sex and age."""
-        for match in _CLAUSE.finditer(text):
-            if text[match.start() - 1 : match.start()].isalnum():
-                continue
-            for start, end in _pieces(match):
-                if span := self._clause(text, start, end):
-                    yield span
+        for match in self._alone.finditer(text):
+            if span := self._clause(text, *match.span()):
+                yield span
 
     def _clause(self, text: str, start: int, end: int) -> Span | None:
         name = text[start:end].replace(" ", "")
@@ -92,17 +91,3 @@ class BareName(Detector):
             reading = self._names.read(text, match.start())
             if reading and reading.known and not reading.word and reading.end > match.end():
                 yield self.span(match.start(), reading.end, 0.7, "a compound surname")
-
-
-def _pieces(clause: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """The clause without its blanks where it may be a name, or its parts between blanks."""
-    text = clause[0].rstrip(" ")
-    if " " not in text:
-        if 1 < len(text) <= _LONGEST:
-            yield clause.start(), clause.start() + len(text)
-        return
-    if _SPACED.fullmatch(text):
-        yield clause.start(), clause.start() + len(text)
-    for part in _PART.finditer(text):
-        if 1 < len(part[0]) <= _LONGEST:
-            yield clause.start() + part.start(), clause.start() + part.end()

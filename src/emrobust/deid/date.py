@@ -47,6 +47,9 @@ _DIGITS = re.compile(
 )
 # The year of a guideline is nobody's.
 _CITED = re.compile(rf"[^,。;\n]{{0,10}}{either(_GRAMMAR, 'date', 'cited')}")
+# What may stand behind the first number of a date, which spares most numbers the long pattern.
+_BEHIND = frozenset("年月-./_ \nsnrt")
+_COMPACT = 8
 _RUN = re.compile(r"\d\d*+")
 _HAN_HINT = re.compile(
     "[〇零○ＯO一二三四五六七八九十正冬腊元][年月]|[农阴旧]历|大年|[甲乙丙丁戊己庚辛壬癸].年"
@@ -66,12 +69,11 @@ _NAMED = re.compile(
 )
 _AFTER_YU = re.compile(
     rf"[于自至到从]\s?({_M}[./-]{_D}[日号]?)(?=\s?(?:{either(_GRAMMAR, 'date', 'done')}|,))"
-    rf"|(?:[今去前当同次本]年|(?<![小大低高少多晚早])于)\s?({_M}月)(?![\d份])"
 )
-_BORN = re.compile(
-    rf"(?:{either(_GRAMMAR, 'date', 'born')}|DOB|D\.O\.B\.?)"
-    rf"\s?[:为]?\s?({_M}[-./]{_D}|\d{{6}})(?!\d)"
+_THIS_YEAR = re.compile(
+    rf"[今去前当同次本于](?:(?<!于)年|(?<=于)(?<![小大低高少多晚早].))\s?({_M}月)(?![\d份])"
 )
+_BORN = re.compile(rf"{either(_GRAMMAR, 'date', 'born')}\s?[:为]?\s?({_M}[-./]{_D}|\d{{6}})(?!\d)")
 
 
 @register("detector")
@@ -86,6 +88,8 @@ class Date(Detector):
         found = []
         done = 0
         for run in _RUN.finditer(text):
+            if text[run.end() : run.end() + 1] not in _BEHIND and len(run[0]) != _COMPACT:
+                continue
             match = _DIGITS.match(text, run.start())
             if match is None or run.start() < done or _is_decimal(text, run):
                 continue
@@ -100,13 +104,9 @@ class Date(Detector):
                 self.span(*m.span(), 0.9, "a date in Chinese numerals or lunar")
                 for m in _HAN.finditer(text)
             ]
-        if not text.isascii():
-            for match in _AFTER_YU.finditer(text):
-                side = 1 if match[1] else 2
-                found.append(self.span(*match.span(side), 0.75, "a short date behind 于 or 今年"))
-        found += [
-            self.span(*m.span(1), 0.85, "a short date behind 出生") for m in _BORN.finditer(text)
-        ]
+        found += self.spans(_AFTER_YU, text, 0.75, "a short date behind 于", 1)
+        found += self.spans(_THIS_YEAR, text, 0.75, "a month behind 今年 or 于", 1)
+        found += self.spans(_BORN, text, 0.85, "a short date behind 出生", 1)
         if has_english(text):
             found += [
                 self.span(*m.span(), 0.9, "an English month's name") for m in _NAMED.finditer(text)

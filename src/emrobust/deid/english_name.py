@@ -14,6 +14,7 @@ from emrobust.registry import register
 _PART = r"(?:[A-Z][a-z]+(?:[-'][A-Z]?[a-z]+)?|[A-Z]\.|(?:O'|Mc|Mac|De|Van|von)\s?[A-Z][a-z]+)"
 _NAME = rf"{_PART}(?:\s{_PART}){{0,3}}"
 _CAPITALS = r"[A-Z]{2,}(?:,?\s[A-Z]{2,})"
+_NO_SIGN = "(?!\\s?[征试点复反综病法术评])"
 _GRAMMAR = ("grammar.toml", "english_name")
 
 
@@ -28,8 +29,13 @@ _TITLED = re.compile(
 )
 _FIELD = re.compile(
     rf"(?P<role>(?i:{_any('doctor', 'patient', 'relative')})"
-    r"(?:\s?[:,]\s?|\s(?:is|named|called)\s|(?<=by)\s|(?<=[\u4e00-\u9fff])\s?))"
-    rf"({_PART}(?:,?\s{_PART}){{0,3}}|{_CAPITALS}{{1,2}}\b)"
+    r"(?:\s?[:,]\s?|\s(?:is|named|called)\s|(?<=by)\s))"
+    rf"({_PART}(?:,?\s{_PART}){{0,3}}|{_CAPITALS}{{1,2}}\b){_NO_SIGN}"
+)
+# Behind a Chinese role without a colon one word is more likely a test than a name.
+_MIXED = re.compile(
+    r"(?P<role>患者|病人|姓名|母亲|父亲|丈夫|妻子|医生|医师)\s?"
+    rf"({_PART}(?:\s{_PART}){{1,3}}|{_CAPITALS}{{1,2}}\b){_NO_SIGN}"
 )
 _KIN = re.compile(
     rf"\b(?:[Hh]is|[Hh]er|[Tt]he patient's|[Pp]atient's)\s(?:{_any('relative')}),?\s({_NAME})"
@@ -74,7 +80,7 @@ class EnglishName(Detector):
         for match in _TITLED.finditer(text):
             kind = "doctor_name" if match["title"].startswith(self._staff) else "person_name"
             yield match.span(2), 0.9, "a name behind a title", kind
-        for match in _FIELD.finditer(text):
+        for match in (*_FIELD.finditer(text), *_MIXED.finditer(text)):
             yield match.span(2), 0.9, "a name behind a field", _kind(match["role"])
         for match in _KIN.finditer(text):
             yield match.span(1), 0.85, "a name behind a family role", "relative_name"

@@ -25,8 +25,7 @@ _KNOWN = re.compile(
 )
 _SHORT = re.compile(
     rf"{either('places.toml', 'hospitals')}"
-    rf"(?={either(_GRAMMAR, 'hospital', 'behind_short')}|[{HAN}]{{0,4}}科)"
-    r"|北医三院|北大一院|浙大[一二]院"
+    rf"(?:(?<=院)|(?={either(_GRAMMAR, 'hospital', 'behind_short')}|[{HAN}]{{0,4}}科))"
 )
 _ENGLISH = re.compile(
     r"\b(?:(?!(?:At|The|To|From|In|Our|This|Local|Of)\b)[A-Z][A-Za-z.'-]{1,30}\s"

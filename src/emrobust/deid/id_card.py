@@ -18,7 +18,7 @@ from emrobust.deid.tables import read_csv
 from emrobust.registry import register
 
 _GAP = r"[ \t\r\n_-]{0,3}"
-_CARD = re.compile(rf"(?<![\d.])[1-8](?:{_GAP}\d){{13,16}}{_GAP}[\dXx*](?![\dA-Za-z])")
+_CARD = re.compile(rf"[1-8](?<![\d.].)(?:{_GAP}\d){{13,16}}{_GAP}[\dXx*](?![\dA-Za-z])")
 _NOISE = re.compile(r"[\s_-]")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = "10X98765432"

@@ -11,7 +11,8 @@ from emrobust.deid.spans import Span
 from emrobust.registry import register
 
 _SHAPE = re.compile(
-    r"(?<![A-Za-z0-9])(?:[EG]\d{8}|E[A-HJ-NP-Z]\d{7}|[DSP]E?\d{7,8})(?![A-Za-z0-9.])"
+    r"[DEGPS](?<![A-Za-z0-9].)(?:(?<=[EG])\d{8}|(?<=E)[A-HJ-NP-Z]\d{7}|(?<=[DSP])E?\d{7,8})"
+    r"(?![A-Za-z0-9.])"
 )
 
 

@@ -11,8 +11,8 @@ from emrobust.deid.spans import Span
 from emrobust.registry import register
 
 _SHAPE = re.compile(
-    r"(?<![A-Za-z0-9])(?:(?P<hongkong>[A-Z]{1,2}\d{6}\s?\(?[\dA]\)?)|(?P<taiwan>[A-Z][1289]\d{8})"
-    r"|(?P<residence>[A-Z]{3}\d{12}))(?![A-Za-z0-9])"
+    r"[A-Z](?<![A-Za-z0-9].)(?:(?P<hongkong>[A-Z]?\d{6}\s?\(?[\dA]\)?)|(?P<taiwan>[1289]\d{8})"
+    r"|(?P<residence>[A-Z]{2}\d{12}))(?![A-Za-z0-9])"
 )
 # Letters of Taiwan's card as numbers, in the order of the alphabet.
 _TAIWAN = (

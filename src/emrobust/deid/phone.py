@@ -24,6 +24,9 @@ _LANDLINE = re.compile(
     r"\d{3}[ .-]\d{4}(?![\d-])(?:\s?(?:x|ext\.?)\s?\d{1,5})?"
 )
 # Where a number may begin.
+# A short run of digits is a phone's only where a gap or a bracket follows.
+_SHORTEST_RUN = 7
+_BEHIND = frozenset(" -)\n.*")
 _RUN = re.compile(r"[\d(+][\d(+]*+")
 
 
@@ -42,7 +45,9 @@ class Phone(Labelled):
     def more(self, text: str) -> Iterable[Span]:
         """See `Labelled.more`."""
         for run in _RUN.finditer(text):
-            start = run.start()
+            start, behind = run.start(), text[run.end() : run.end() + 1]
+            if len(run[0]) < _SHORTEST_RUN and behind not in _BEHIND:
+                continue
             for at in (start, start + 1) if text[start] in "(+" else (start,):
                 if match := _MOBILE.match(text, at):
                     if match[0].count("*") <= 6:
