@@ -56,7 +56,7 @@ class Toolbox:
         self.settings = settings
         self._texts = list(texts)
         self._missing = dict(check_components(settings, batch_size))
-        self._rules = {
+        self._rules: dict[str, Any] = {
             "perturbations": perturbations(settings),
             "at_once": settings.at_once,
             "seed": seed,
