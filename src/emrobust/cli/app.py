@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from emrobust.config import Project
 
 app = typer.Typer(
     name="emrobust",
@@ -101,13 +104,32 @@ def run_train(
         Path | None, typer.Option("--data", help="A folder that `prepare` wrote.")
     ] = None,
     settings: Overrides = None,
+    search: Annotated[
+        int | None,
+        typer.Option("--search", min=1, help="Run so many trials and write the best settings."),
+    ] = None,
 ) -> None:
     """Train a classifier; killed and started again, it goes on where it was."""
     from emrobust import config
     from emrobust.pipeline.train import train
 
-    run = train(config.load(project, settings or ()), out, data)
+    given = config.load(project, settings or ())
+    if search is not None:
+        _search(given, out, search, data)
+        return
+    run = train(given, out, data)
     typer.echo(f"trained {run.project.model.name} on {len(run.names)} classes: {out}")
+
+
+def _search(project: Project, out: Path, trials: int, data: Path | None) -> None:
+    from emrobust.pipeline import search
+
+    found = search.search(project, out, trials, data)
+    own = "" if found.own is None else f" (the project's own settings: {found.own:.3f})"
+    typer.echo(f"best of {found.trials} trials: validation macro-F1 {found.macro_f1:.3f}{own}")
+    for key, value in found.settings.items():
+        typer.echo(f"  {key} = {value}")
+    typer.echo(f"train it: emrobust train {out / search.BEST} --out FOLDER")
 
 
 @app.command(name="pretrain")

@@ -91,7 +91,12 @@ def _context(
         rejects={name: summary["rejected"] for name, summary in stages.items()},
         rows_read=stages[INGEST]["rows_in"],
         configuration=config.dump(run.project),
-        facts={"seed": run.project.seed, "data": run.facts["data"], **runs.environment()},
+        facts={
+            "seed": run.project.seed,
+            "data": run.facts["data"],
+            "augmentation": run.augmentation(),
+            **runs.environment(),
+        },
     )
 
 

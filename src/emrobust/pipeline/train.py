@@ -43,12 +43,23 @@ def train(project: Project, out: Path, data: Path | None = None) -> Run:
     """
     estimators.build(project, ())  # wrong settings are found before anything long begins
     training.claim(out, {"project": project.public()})
+    data = find_data(project, out, data)
+    return training.train(project, data / LABELS, out, describe_data(data))
+
+
+def find_data(project: Project, out: Path, data: Path | None) -> Path:
+    """The prepared folder that is given, or one inside ``out``, prepared if it is not yet.
+
+    Raises:
+        InputError: the source is wrong.
+        RunError: ``data`` is not a prepared folder.
+    """
     if data is None:
         data = out / training.DATA
         prepare(project, data)
     elif not (data / LABELS / runs.MANIFEST).is_file():
         raise RunError(f"{data} is not a prepared folder", "Write it with `emrobust prepare`.")
-    return training.train(project, data / LABELS, out, describe_data(data))
+    return data
 
 
 def describe_data(data: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ checkpoint/          only while training: the state to go on from
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from emrobust.errors import RunError, SplitError
 from emrobust.labels import LabelSet, read_label_set
 from emrobust.models.estimator import TextClassifier
 from emrobust.train import estimators
+from emrobust.train.classifier import AUGMENTATION
 
 PROJECT = "project.toml"
 LABELS = "labels.json"
@@ -83,6 +84,13 @@ class Run:
         tuned: list[float] | None = runs.read_json(self.folder / THRESHOLDS)
         return None if tuned is None else np.array(tuned)
 
+    def augmentation(self) -> dict[str, Any]:
+        """What was done to the training texts (of the first fold): shares, counts, refusals."""
+        name = f"{MODEL}-0" if self.project.split.folds else MODEL
+        path = self.folder / name / AUGMENTATION
+        found: dict[str, Any] = runs.read_json(path) if path.is_file() else {}
+        return found
+
     def estimator(self) -> TextClassifier:
         """The fitted model.
 
@@ -108,10 +116,11 @@ class Rows:
     split: list[str | None]
     fold: list[int | None]
 
-    def take(self, places: np.ndarray) -> Rows:
+    def take(self, places: Iterable[int] | np.ndarray) -> Rows:
         """The rows at these places."""
+        chosen = list(places)
         columns = (getattr(self, name) for name in self.__dataclass_fields__)
-        return Rows(*([column[i] for i in places] for column in columns))
+        return Rows(*([column[i] for i in chosen] for column in columns))
 
 
 def read_rows(path: Path) -> Rows:
@@ -176,7 +185,7 @@ def train(project: Project, data: Path, folder: Path, about: Mapping[str, Any]) 
     runs.write_text(folder / PROJECT, config.dump(project))
     shutil.copyfile(data / LABELS, folder / LABELS)
     fit = _cross_validate if project.split.folds else _fit_once
-    predictions, history = fit(_with_cache(project, data.parent), label_set, rows, folder)
+    predictions, history = fit(with_cache(project, data.parent / CACHE), label_set, rows, folder)
     records.write(folder / PREDICTIONS, PREDICTION_SCHEMA, predictions)
     runs.write_json(folder / HISTORY, history)
     runs.write_json(folder / PREPARED, about)
@@ -185,10 +194,10 @@ def train(project: Project, data: Path, folder: Path, about: Mapping[str, Any]) 
     return load(folder)
 
 
-def _with_cache(project: Project, folder: Path) -> Project:
-    """The project, with what models make of its texts kept beside the texts themselves."""
+def with_cache(project: Project, path: Path) -> Project:
+    """The project, with a file for what models make of its texts where it names none."""
     given = project.augment
-    augment = given.model_copy(update={"cache": given.cache or folder / CACHE})
+    augment = given.model_copy(update={"cache": given.cache or path})
     return project.model_copy(update={"augment": augment})
 
 
