@@ -16,7 +16,10 @@ from emrobust.deid import Wishes, gate, mapping, spans, stage
 from emrobust.deid.key import make_key, read_key
 from emrobust.errors import ConfigError, RecordsError
 from emrobust.pipeline import deid, deid_table
+from emrobust.pipeline.evaluate import evaluate
+from emrobust.pipeline.predict import predict
 from emrobust.pipeline.prepare import INGEST, LABELS, prepare
+from emrobust.pipeline.train import train
 
 QUERY = (
     "select o.*, p.patient_name, p.id_card_no, p.phone, p.address, v.doctor from outpatient o "
@@ -229,3 +232,28 @@ def test_a_failure_leaves_no_part_behind(hospital, tmp_path):
     with pytest.raises(RecordsError):
         deid.deidentify(project(hospital, keep), tmp_path / "out", wishes)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_reads_other_tables_through_its_own_treatment(hospital, tmp_path, monkeypatch):
+    overrides = ["labels.top=5", "model.longest=1", "evaluate.bootstrap=0", "deid.audit_rows=0"]
+    plain = config.load(
+        hospital / clinic.PROJECT,
+        ["deid.enabled=true", "deid.accept_identifiers=false", *overrides],
+    )
+    run = train(plain, tmp_path / "run")
+    seen: list[str] = []
+    joined = records.join_text
+
+    def listen(rows):
+        seen.extend(joined(rows))
+        return joined(rows)
+
+    monkeypatch.setattr(records, "join_text", listen)
+    done = predict(run.folder, hospital / "hospital.db", tmp_path / "p.csv")
+    assert done.rows_out == 300
+    assert any("[ID_CARD]" in text for text in seen)
+    assert not any(gate.scan(text) for text in seen)
+    seen.clear()
+    evaluate(run.folder, tmp_path / "report", data=hospital / "hospital.db")
+    assert seen
+    assert not any(gate.scan(text) for text in seen)

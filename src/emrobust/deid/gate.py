@@ -22,7 +22,7 @@ DIRECT = frozenset(
 )
 
 _GAP = r"[ \t\r\n\u3000\xa0\-–—－‑‐.·]?"
-_RUN = re.compile(rf"[0-9](?:{_GAP}[0-9])*(?:{_GAP}[Xx×])?")
+_RUN = re.compile(rf"[0-9](?:{_GAP}[0-9]){{10,}}(?:{_GAP}[Xx×])?")  # a mobile has 11
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}\s?@\s?[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}")
 _PASSPORT = re.compile(r"(?<![A-Za-z0-9])(?:[EGDSP][0-9]{8}|E[A-HJ-NP-Z][0-9]{7})(?![A-Za-z0-9])")
 _PASSPORT_CUE = re.compile(r"护照|passport", re.IGNORECASE)
@@ -112,8 +112,7 @@ def _is_whole(text: str, at: int, key: str) -> bool:
 
 def _numbers(plain: str) -> Iterator[Leak]:
     for run in _RUN.finditer(plain):
-        if run.end() - run.start() >= 11:
-            yield from _classify(run[0], run.start())
+        yield from _classify(run[0], run.start())
     for run in _CHINESE_RUN.finditer(plain):
         kind = _kind(forms.digits_of(run[0]))
         if kind:
