@@ -117,7 +117,7 @@ def test_killed_training_on_augmented_texts_ends_with_the_same_bits(
     easy, bert, random_encoder, tmp_path
 ):
     masked_lm = random_encoder(tmp_path / "masked_lm", heads=True)
-    interrupt("textcnn", easy, bert, tmp_path, kills=2, epochs=4, masked_lm=masked_lm)
+    interrupt("textcnn", easy, bert, tmp_path, kills=1, epochs=3, masked_lm=masked_lm)
 
 
 @pytest.mark.slow

@@ -32,6 +32,7 @@ class Pool:
     def __init__(self, rules: Mapping[str, Any], workers: int) -> None:
         self._rules = None if workers else Rules(**rules)
         self._workers = [_start(rules) for _ in range(workers)]
+        self._busy: deque[subprocess.Popen[bytes]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -50,18 +51,20 @@ class Pool:
         if self._rules is not None:
             yield from map(self._rules, requests)
             return
+        while self._busy:  # with what nobody waited for
+            _receive(self._busy.popleft())
         idle = deque(self._workers)
-        busy: deque[subprocess.Popen[bytes]] = deque()
         for request in requests:
+            answer = None
             if not idle:
-                yield _receive(busy[0])
-                idle.append(busy.popleft())
-            worker = idle.popleft()
-            _send(worker, request)
-            busy.append(worker)
-        while busy:
-            yield _receive(busy[0])
-            busy.popleft()
+                idle.append(self._busy.popleft())
+                answer = _receive(idle[0])
+            _write(idle[0], request)
+            self._busy.append(idle.popleft())
+            if answer is not None:
+                yield answer
+        while self._busy:
+            yield _receive(self._busy.popleft())
 
     def close(self) -> None:
         """End the processes."""
@@ -75,7 +78,8 @@ class Pool:
                 worker.kill()
                 worker.wait()
             worker.stdout.close()  # type: ignore[union-attr]  # a pipe
-        self._workers = []
+        self._workers.clear()
+        self._busy.clear()
 
 
 def _start(rules: Mapping[str, Any]) -> subprocess.Popen[bytes]:
@@ -89,10 +93,6 @@ def _start(rules: Mapping[str, Any]) -> subprocess.Popen[bytes]:
     )
     _write(worker, rules)
     return worker
-
-
-def _send(worker: subprocess.Popen[bytes], request: Request) -> None:
-    _write(worker, request)
 
 
 def _write(worker: subprocess.Popen[bytes], value: object) -> None:

@@ -7,7 +7,8 @@ What needs a model is done once, before the first epoch, for all texts that any 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from emrobust import progress
 from emrobust.augment.cache import Cache, key
 from emrobust.augment.pool import Pool
 from emrobust.augment.rules import Request, Rules, check, names_for
-from emrobust.augment.shares import OF_TEXTS, PLAIN, Lots, probabilities, share_out
+from emrobust.augment.shares import OF_TEXTS, Draws, Lots, probabilities, share_out
 from emrobust.config import Augment
 from emrobust.errors import ConfigError, ModelError
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 RULES, BACK_TRANSLATION, MASKED_LM = range(len(OF_TEXTS))
 Texts = list[str | None]
+# Batches of one request to a worker.
+_GROUP = 8
 
 
 class Toolbox:
@@ -119,22 +122,25 @@ class Toolbox:
             plan: the rows of each batch.
         """
         draws = self.lots.draw(epoch)
-        requests = (
-            self._request(epoch, self._rows(draws.component, rows, step + place))
-            for place, rows in enumerate(plan)
-        )
-        for place, (rows, perturbed) in enumerate(zip(plan, pool.answer(requests), strict=True)):
-            texts: Texts = [None] * len(rows)
-            if not self.lots.mixes(step + place):
-                answers = iter(perturbed)
-                for number, row in enumerate(rows.tolist()):
-                    component = int(draws.component[row])
-                    if component == RULES:
-                        texts[number] = next(answers)
-                    elif component != PLAIN:
-                        variant = self._variant(component, draws.variant[row])
-                        texts[number] = self._made.get((component, row, variant))
-            yield texts
+        wanted = [
+            self._rows(draws.component, rows, step + place) for place, rows in enumerate(plan)
+        ]
+        # Several batches at once: a process that is woken for each would mostly be woken.
+        groups = [wanted[start : start + _GROUP] for start in range(0, len(wanted), _GROUP)]
+        answers = pool.answer(self._request(epoch, chain(*group)) for group in groups)
+        perturbed = chain.from_iterable(answers)
+        for place, rows in enumerate(plan):
+            of_rules = dict(zip(wanted[place], perturbed, strict=False))
+            yield [
+                None if self.lots.mixes(step + place) else self._text(draws, row, of_rules)
+                for row in rows.tolist()
+            ]
+
+    def _text(self, draws: Draws, row: int, of_rules: Mapping[int, str]) -> str | None:
+        component = int(draws.component[row])
+        if component == RULES:
+            return of_rules[row]
+        return self._made.get((component, row, self._variant(component, draws.variant[row])))
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -152,8 +158,9 @@ class Toolbox:
         found: list[int] = rows[component[rows] == RULES].tolist()
         return found
 
-    def _request(self, epoch: int, rows: list[int]) -> Request:
-        return Request(epoch, rows, [self._texts[row] for row in rows])
+    def _request(self, epoch: int, rows: Iterable[int]) -> Request:
+        records = list(rows)
+        return Request(epoch, records, [self._texts[row] for row in records])
 
     @staticmethod
     def _variant(component: int, variant: int) -> int:
