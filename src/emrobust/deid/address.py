@@ -36,7 +36,7 @@ _LABELLED_PLACE = re.compile(rf"{_LABEL}((?:{_KNOWN_PLACE}[省市]?){{1,2}})")
 _ANCHOR = re.compile(
     r"[路街道巷弄村园区苑里寓厦邸城庄院社段号栋幢]\s?(?:\d{1,5}|[一二三四五六七八九十百]{1,4})\s?"
     r"(?:号|栋|幢|弄|组|室|单元|社|队)"
-    rf"|[市县区旗州省](?=[{HAN}]{{1,6}}(?:[镇乡村路街]|街道|大道|区|县))"
+    rf"|[市县区旗州省镇乡](?=[{HAN}]{{1,6}}(?:[镇乡村路街]|街道|大道|区|县))"
 )
 _BEGINNING = re.compile(r"[,。;!?\n:()“”\"、]")
 _STOP = re.compile(either(_GRAMMAR, "address", "stops"))
@@ -52,6 +52,8 @@ _LEVELS = tuple(
         rf"{_NUMERAL}\s?{_HOUSES}",
     )
 )
+# What makes a level less enough.
+_HOME = re.compile("(?:住|位于|家在)$")
 _FEWEST_LEVELS = 3
 _ENGLISH = re.compile(
     r"\b\d{1,5}(?:-\d{1,4})?\s(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:[A-Z][a-z]+|\d{1,3}(?:st|nd|rd|th))(?:\s[A-Z][a-z]+){0,3}\s"
@@ -101,6 +103,7 @@ class Address(Detector):
                 continue
             levels = sum(bool(level.search(chain[0])) for level in _LEVELS)
             levels += bool(_KNOWN.match(chain[0]))
+            levels += bool(_HOME.search(text[max(0, start - 2) : start]))
             if levels >= _FEWEST_LEVELS:
                 span = self._trimmed(
                     text, *chain.span(), 0.85, f"a chain of {levels} levels of place"

@@ -11,13 +11,13 @@ from emrobust.registry import register
 
 _OLD = r"(?:9\d|1[0-3]\d)"
 _AGE = re.compile(
-    rf"(?<![\d.~至到-]){_OLD}\s?(?:周岁|岁)|九旬|百岁(?!山)"
+    rf"(?<![\d.~至到≤≥<>-]){_OLD}\s?(?:周岁|岁)|九旬|百岁(?!山)"
     r"|(?<![一二三四五六七八九十])(?:九十[一二三四五六七八九]?|一百[零一二三四五六七八九十]{0,3})\s?岁"
     rf"|(?<=年龄)[\s:为]{{0,3}}{_OLD}(?![\d.%])"
     rf"|(?<![\d.]){_OLD}[- ]?(?:years?[- ]old|year[- ]olds?|y/?o\b|yrs?\b)"
     rf"|\b[Aa]ged? {_OLD}(?![\d.%])"
 )
-_HINT = re.compile(r"[91]\d+\s?-?\s?[周岁y]|年龄|[Aa]ged|九[十旬]|百岁|一百")
+_HINT = re.compile(r"[91]\d{1,2}\s?-?\s?[周岁y]|年龄|[Aa]ged|九[十旬]|百岁|一百")
 
 
 @register("detector")

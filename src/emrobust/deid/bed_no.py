@@ -12,7 +12,7 @@ from emrobust.registry import register
 
 # 床旁 is at the bedside, 床垫 a mattress; 500张床 counts them.
 _BED = re.compile(
-    r"(?<![\d./A-Za-z%第张])(?:[+＋加]\s?)?(?:\d{1,3}[A-Za-z]?(?:-\d{1,3})?|[一二三四五六七八九十]{2,3})"
+    r"(?<![\d./A-Za-z%第张])(?:[+＋加]\s?|VIP\s?|ICU\s?|[A-Z]-?)?(?:\d{1,3}[A-Za-z]?(?:-\d{1,3})?|[一二三四五六七八九十]{2,3})"
     r"\s?号?病?床(?![旁边位垫被头单上下沿铺挡栏])"
 )
 

@@ -57,7 +57,7 @@ _HAN_HINT = re.compile(
 _STEM, _BRANCH = "[甲乙丙丁戊己庚辛壬癸]", "[子丑寅卯辰巳午未申酉戌亥]"
 _APART = "(?<![一二三四五六七八九十个])"
 _HAN = re.compile(
-    rf"{_HAN_DIGIT}{{4}}{_S}年(?:{_S}{_HAN_MONTH}{_S}月(?:份|{_S}{_HAN_DAY}{_S}[日号]?)?)?"
+    rf"{_HAN_DIGIT}{{4}}{_S}年(?:{_S}{_HAN_MONTH}{_S}月(?:份|{_S}{_HAN_DAY}{_S}[日号]?)?|[春夏秋冬][季天]?)?"
     rf"|(?:{_STEM}{_BRANCH}年|农历|阴历|旧历)\s?(?:[今去同当]年)?{_LUNAR}"
     rf"|{_APART}{_HAN_MONTH}月{_HAN_DAY}[日号]"
     rf"|{_APART}闰?{_HAN_MONTH}月(?:初[一二三四五六七八九十]|廿{_ONE}?|十{_ONE})(?![个天])"
@@ -70,6 +70,7 @@ _NAMED = re.compile(
 _AFTER_YU = re.compile(
     rf"[于自至到从]\s?({_M}[./-]{_D}[日号]?)(?=\s?(?:{either(_GRAMMAR, 'date', 'done')}|,))"
 )
+_CLAUSE = re.compile(rf"[,。;、\s]({_M}[./-]{_D}[日号]?)(?=\s?{either(_GRAMMAR, 'date', 'done')})")
 _THIS_YEAR = re.compile(
     rf"[今去前当同次本于](?:(?<!于)年|(?<=于)(?<![小大低高少多晚早].))\s?({_M}月)(?![\d份])"
 )
@@ -105,6 +106,7 @@ class Date(Detector):
                 for m in _HAN.finditer(text)
             ]
         found += self.spans(_AFTER_YU, text, 0.75, "a short date behind 于", 1)
+        found += self.spans(_CLAUSE, text, 0.7, "a short date before what was done", 1)
         found += self.spans(_THIS_YEAR, text, 0.75, "a month behind 今年 or 于", 1)
         found += self.spans(_BORN, text, 0.85, "a short date behind 出生", 1)
         if has_english(text):

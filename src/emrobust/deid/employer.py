@@ -19,7 +19,9 @@ _SUFFIX = re.compile(rf"{either(_GRAMMAR, 'employer', 'kinds')}")
 _EDGE = re.compile(rf"[^{HAN}\dA-Za-z·]")
 _STRONG = re.compile(either(_GRAMMAR, "employer", "strong"))
 _WEAK = re.compile(either(_GRAMMAR, "employer", "weak"))
-_FIELD = re.compile(rf"{either(_GRAMMAR, 'employer', 'fields')}\s?:\s?([{HAN}A-Za-z\d()·]{{2,30}})")
+_FIELD = re.compile(
+    rf"{either(_GRAMMAR, 'employer', 'fields')}(?<!\d单位)\s?:\s?([{HAN}A-Za-z\d()·]{{2,30}})"
+)
 _CONTEXT = re.compile(either(_GRAMMAR, "employer", "context"))
 _ENGLISH = re.compile(
     r"(?:[Ww]ork(?:s|ing)?|[Ee]mployed|[Ee]mployee)\s"
@@ -73,7 +75,7 @@ class Employer(Detector):
                 continue
             near = text[max(0, start - _NEAR) : start] + text[suffix.end() : suffix.end() + _NEAR]
             if not _CONTEXT.search(near) and not (
-                len(before) > 3 and text.endswith(_SURE, start, suffix.end())
+                len(before) > 2 and text.endswith(_SURE, start, suffix.end())
             ):
                 continue
             after = _AFTER.match(text, suffix.end())

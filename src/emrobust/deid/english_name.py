@@ -29,8 +29,12 @@ _TITLED = re.compile(
 )
 _FIELD = re.compile(
     rf"(?P<role>(?i:{_any('doctor', 'patient', 'relative')})"
-    r"(?:\s?[:,]\s?|\s(?:is|named|called)\s|(?<=by)\s))"
+    r"(?:\s?:\s?|\s(?:named|called)\s|(?<=by)\s))"
     rf"({_PART}(?:,?\s{_PART}){{0,3}}|{_CAPITALS}{{1,2}}\b){_NO_SIGN}"
+)
+_SUBJECT = re.compile(
+    rf"\b[Pp]atient,?\s({_PART}(?:\s{_PART}){{1,3}}),?\s"
+    r"(?=is|was|has|had|presents|denies|reports|complains|returns|came|\(|age)"
 )
 # Behind a Chinese role without a colon one word is more likely a test than a name.
 _MIXED = re.compile(
@@ -82,6 +86,8 @@ class EnglishName(Detector):
             yield match.span(2), 0.9, "a name behind a title", kind
         for match in (*_FIELD.finditer(text), *_MIXED.finditer(text)):
             yield match.span(2), 0.9, "a name behind a field", _kind(match["role"])
+        for match in _SUBJECT.finditer(text):
+            yield match.span(1), 0.85, "a name behind patient", "patient_name"
         for match in _KIN.finditer(text):
             yield match.span(1), 0.85, "a name behind a family role", "relative_name"
         for match in _DEGREE.finditer(text):
@@ -91,7 +97,7 @@ class EnglishName(Detector):
         """How much of it is a name: up to the first word that isn't one."""
         end = 0
         for part in re.finditer(r"[^\s,]+", name):
-            if part[0].rstrip("'s.") in self._none or part[0] in self._none:
+            if re.split("['.-]", part[0])[0] in self._none:
                 break
             end = part.end()
         return end

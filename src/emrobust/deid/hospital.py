@@ -37,6 +37,7 @@ _OWN = re.compile("[我本]院|[我本贵该][市县区镇乡村]|[您你咱他]
 # What only a name has: a place, or a number or kind behind something else.
 _PROPER = re.compile(
     rf"[{HAN}]{{2}}(?:省|市|县|州|旗|镇|乡)|.[第附]|.{{2}}{either(_GRAMMAR, 'hospital', 'proper')}$"
+    r"|^[省市县]立$"
 )
 _GOING = re.compile(rf"{either(_GRAMMAR, 'hospital', 'errands')}$")
 _FARTHEST = 24

@@ -38,7 +38,7 @@ class Labelled(Detector):
     source: ClassVar[str] = "labels.csv; field names of hospital information systems"
     value: ClassVar[str] = NUMBER
     shortest: ClassVar[int] = 4
-    score: ClassVar[float] = 0.95
+    score: ClassVar[float] = 0.96
 
     def __init__(self) -> None:
         self._labelled = pattern(self.kinds[0], self.value)

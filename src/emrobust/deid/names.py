@@ -114,6 +114,10 @@ class Names:
             return []
         return list(self._options(text, start, size, weight, strict=True))
 
+    def is_marked(self, text: str, end: int) -> bool:
+        """Whether a mark, a blank or the text's end stands here."""
+        return _CLOSED.match(text, end) is not None and not text[end : end + 1].isdigit()
+
     def is_personal(self, text: str, end: int) -> bool:
         """Whether what says whose name it is stands behind it: sex, age, a phone."""
         return _PERSONAL.match(text, end) is not None

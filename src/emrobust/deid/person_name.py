@@ -26,6 +26,8 @@ _LINK = (
     r"\s{0,2}(?:(?P<colon>:)|[(,、/]|"
     rf"{alternatives(words('names.toml', 'links'))}(?P<named>):?|[是为系即])?\s{{0,4}}"
 )
+_AND = frozenset("、,和及与/")
+_TIMES = "tvdpcrmqf"
 _NAMING = re.compile("名|签")
 
 
@@ -75,6 +77,15 @@ class PersonName(Detector):
             reading = self._names.read(text, start, strict=not naming)
             if reading and (naming or self._is_sure(text, start, reading)):
                 yield self.span(start, reading.end, 0.9, "a name behind a role", kind)
+                yield from self._list(text, reading.end, kind)
+
+    def _list(self, text: str, end: int, kind: str) -> Iterator[Span]:
+        """More names behind a name: 家属费玉明、费玉成."""
+        while text[end : end + 1] in _AND and (reading := self._names.read(text, end + 1)):
+            if not reading.known or not reading.closed or reading.word:
+                return
+            yield self.span(end + 1, reading.end, 0.85, "a name in a list of names", kind)
+            end = reading.end
 
     def _is_value(self, value: str, *, told: bool, naming: bool) -> bool:
         """Whether what stands behind a role, up to a mark, is a name."""
@@ -98,14 +109,19 @@ class PersonName(Detector):
         name = text[start : reading.end]
         if name in self._names.traps:
             return False
-        if reading.known and self._names.is_personal(text, reading.end):
+        marked = self._names.is_marked(text, reading.end)
+        if self._names.is_personal(text, reading.end) and (reading.known or marked):
             return True
-        if reading.word:
+        if reading.word or not (reading.closed or reading.known):
             return False
-        if name[0] in self._names.wordlike:
-            return reading.closed and reading.known and not is_function(name[1:])
+        if name[0] in self._functions or name[0] in self._names.wordlike:
+            doubt = ANY if name[0] in self._functions else _TIMES
+            long = (
+                len(name) > 2 or name[0] not in self._functions or (marked and reading.given == 2)
+            )
+            return long and reading.closed and reading.known and not is_function(name[1:], doubt)
         if not reading.known:
-            return reading.closed and reading.surname > 1 and not is_function(name[1:], ANY)
+            return reading.surname > 1 and reading.given > 0 and not is_function(name[1:], ANY)
         return reading.closed or not is_function(name[1:])
 
     def _by_title(self, text: str) -> Iterator[Span]:
@@ -145,6 +161,8 @@ class PersonName(Detector):
         before = text[start - 1 : start]
         joined = bool(before) and before not in self._before and is_word(before + text[start])
         if reading.word or not reading.known or joined:
+            return False
+        if reading.surname <= 1 and reading.end - start == 2:
             return False
         doubtful = text[start] in self._names.wordlike or reading.surname <= 1
         return not (doubtful and is_function(text[start + 1 : reading.end], ANY))
