@@ -7,6 +7,7 @@ import pytest
 from emrobust import lexicon, perturb
 from emrobust.augment.cache import Cache
 from emrobust.augment.masked_lm import Job, MaskedLM, candidates, find_tokens, judge
+from emrobust.encoder import words
 from emrobust.errors import ConfigError, ModelError, RunError
 from emrobust.perturb import Edit
 
@@ -38,6 +39,7 @@ def test_what_is_guarded_and_every_term_stay(model):
         for edit in done.edits:
             assert edit.text != text[edit.start : edit.end]
             assert edit.text.isalpha()  # no special token, no part of a word
+            assert len(edit.text) == 1 or words.is_known(edit.text)
             assert not any(s < edit.end and edit.start < e for s, e in guarded)
         told = [t for t in terms(text) if t in ("咳嗽", "流涕", "腹痛", "皮疹", "糖尿病")]
         assert [t for t in terms(done.text) if t in told] == told

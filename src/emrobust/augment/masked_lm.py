@@ -1,6 +1,7 @@
 """Fills words by a masked language model: what it finds likeliest beside the word that stood there.
 
-The seed, 3.3.1: 10 to 15 % of the words, the first answer. Whole words by `encoder.words.cut`.
+The seed, 3.3.1: 10 to 15 % of the words, the first answer. Whole words by `encoder.words.cut`, and
+whole words of the dictionary are written: the likeliest characters one by one are often no word.
 Never hidden and never written is what the guards protect, nor any term of the lexicon but mere
 wording: a symptom that is exchanged is another disease. Which words of a text are hidden depends
 on the text and the variant's number only, so that what is paid for once serves every run.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, product
 from random import Random
 from typing import Any, NamedTuple
 
@@ -33,6 +35,8 @@ _ANY_WORD = re.compile(r"\w")
 _CHUNK = 1024
 _TOKENS = 8192
 _LONGEST = 512
+# How many answers at each token of a word of 1, 2, 3 and 4 tokens are put together.
+_BREADTH = (2, 16, 8, 5)
 _VERSION = 1
 
 
@@ -60,6 +64,10 @@ class Place(NamedTuple):
     start: int
     end: int
     tokens: list[int]
+
+
+# Token numbers of a text, and the places to hide in it.
+Row = tuple[list[int], list[Place]]
 
 
 class MaskedLM:
@@ -146,7 +154,11 @@ class MaskedLM:
         ids: dict[int, list[int]] = dict(zip(rows, encoded["input_ids"], strict=True))
         places: dict[int, list[Place]] = {}
         for row, offsets in zip(rows, encoded["offset_mapping"], strict=True):
-            places[row] = list(find_tokens(chosen[row], offsets))
+            places[row] = [
+                place
+                for place in find_tokens(chosen[row], offsets)
+                if self._can_write(jobs[row].text[place.start], len(place.tokens))
+            ]
         for batch in _batches([row for row in rows if places[row]], ids):
             texts = [jobs[row].text for row in batch]
             given = [(ids[row], places[row]) for row in batch]
@@ -155,61 +167,73 @@ class MaskedLM:
         return proposed
 
     @torch.inference_mode()
-    def _ask(
-        self, texts: Sequence[str], given: Sequence[tuple[list[int], list[Place]]]
-    ) -> list[list[Edit]]:
+    def _ask(self, texts: Sequence[str], given: Sequence[Row]) -> list[list[Edit]]:
         """Edits for a batch of token rows with the places to hide."""
+        ids, mask = self._pad(given)
+        width, flat = ids.shape[1], ids.view(-1)
+        at = [
+            number * width + token
+            for number, (_, places) in enumerate(given)
+            for place in places
+            for token in place.tokens
+        ]
+        flat[at] = self._tokenizer.mask_token_id
+        logits = iter(self._predict(ids, mask, torch.tensor(at)))
+        edits: list[list[Edit]] = []
+        for text, (_, places) in zip(texts, given, strict=True):
+            answers = [
+                (place, torch.stack(list(islice(logits, len(place.tokens))))) for place in places
+            ]
+            written = [
+                (place, self._write(text[place.start : place.end].lower(), of_word))
+                for place, of_word in answers
+            ]
+            edits.append([Edit(place.start, place.end, new) for place, new in written if new])
+        return edits
+
+    def _pad(self, given: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token numbers and mask, int64 [rows, tokens]."""
         width = max(len(row) for row, _ in given)
         ids = torch.full((len(given), width), self._tokenizer.pad_token_id)
         mask = torch.zeros((len(given), width), dtype=torch.long)
-        at: list[int] = []
-        for number, (row, places) in enumerate(given):
+        for number, (row, _) in enumerate(given):
             ids[number, : len(row)] = torch.tensor(row)
             mask[number, : len(row)] = 1
-            at += [number * width + token for place in places for token in place.tokens]
-        hidden = torch.tensor(at)
-        ids.view(-1)[hidden] = self._tokenizer.mask_token_id
+        return ids, mask
+
+    def _predict(self, ids: torch.Tensor, mask: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+        """Logits at some flat positions, float32 [positions, vocabulary]."""
         states = self._model.base_model(
             input_ids=ids.to(self._device), attention_mask=mask.to(self._device)
         ).last_hidden_state
-        logits = self._head(states.flatten(0, 1)[hidden.to(self._device)]).float().cpu()
-        edits: list[list[Edit]] = []
-        done = 0
-        for text, (_, places) in zip(texts, given, strict=True):
-            of_row = []
-            for place in places:
-                new = self._write(text[place.start : place.end], logits[done:][: len(place.tokens)])
-                done += len(place.tokens)
-                if new is not None:
-                    of_row.append(Edit(place.start, place.end, new))
-            edits.append(of_row)
-        return edits
+        logits: torch.Tensor = self._head(states.flatten(0, 1)[at.to(self._device)])
+        return logits.float().cpu()
+
+    def _can_write(self, first: str, tokens: int) -> bool:
+        """Whether a word of so many tokens that begins like this could be written."""
+        return tokens <= (len(_BREADTH) if _HAN_TOKEN.fullmatch(first) else 1)
 
     def _write(self, word: str, logits: torch.Tensor) -> str | None:
-        """The likeliest other word of as many tokens, or None where there is none.
+        """The likeliest other word of as many tokens; None where there is none.
 
         Args:
-            word: what stood there.
+            word: what stood there, in lower case.
             logits: of its tokens [tokens, vocabulary].
         """
         is_han = _HAN_TOKEN.fullmatch(word) is not None
-        if not is_han and len(logits) != 1:
-            return None
         allowed = self._han if is_han else self._latin
-        if int(allowed.sum()) < 2:
-            return None
-        best = logits.masked_fill(~allowed, -torch.inf).topk(2)
-        tokens = best.indices[:, 0].clone()
-        if self._join(tokens) == word.lower():
-            # The second answer where it costs least.
-            cheapest = int((best.values[:, 0] - best.values[:, 1]).argmin())
-            tokens[cheapest] = best.indices[cheapest, 1]
-        new = self._join(tokens)
-        return None if new == word.lower() else new
-
-    def _join(self, tokens: torch.Tensor) -> str:
-        given: list[str] = self._tokenizer.convert_ids_to_tokens(tokens.tolist())
-        return "".join(given).lstrip("Ġ▁").lower()
+        likely = logits.log_softmax(1).masked_fill(~allowed, -torch.inf)
+        breadth = min(_BREADTH[len(logits) - 1], int(allowed.sum()))
+        best = likely.topk(breadth, 1)
+        tokens = [self._tokenizer.convert_ids_to_tokens(row) for row in best.indices.tolist()]
+        choices = product(*(zip(*pair, strict=True) for pair in zip(
+            best.values.tolist(), tokens, strict=True
+        )))  # fmt: skip
+        for choice in sorted(choices, key=lambda choice: -sum(value for value, _ in choice)):
+            new = "".join(token for _, token in choice).lstrip("Ġ▁").lower()
+            if new != word and (len(new) == 1 or not is_han or words.is_known(new)):
+                return new
+        return None
 
 
 def candidates(text: str) -> tuple[list[tuple[int, int]], int]:

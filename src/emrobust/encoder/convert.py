@@ -20,7 +20,7 @@ from emrobust.encoder import checkpoint
 from emrobust.errors import ModelError
 
 _WEIGHTS = "pytorch_model*.bin"
-_SUFFIXES = {".json", ".txt", ".model"}
+_SUFFIXES = {".json", ".txt", ".model", ".spm"}
 _INDEX = ".index.json"
 
 
