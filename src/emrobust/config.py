@@ -8,6 +8,7 @@ built (`emrobust.registry`), so this module never imports torch.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -53,6 +54,7 @@ class Section(BaseModel):
 
 
 S = TypeVar("S", bound=Section)
+DEFAULT_SEED = 20260101
 
 
 class Columns(Section):
@@ -211,6 +213,55 @@ class Deid(Section):
     )
 
 
+class Governance(Section):
+    """The data-use record: by what right the records are used, and until when.
+
+    It goes into every run folder, report and card, so it names an office and never a person.
+    All of it is given or nothing: half a record would look like one.
+    """
+
+    approval: str | None = Field(None, min_length=1, description="number of the approval")
+    purpose: str | None = Field(None, min_length=1, description="what the records are used for")
+    legal_basis: str | None = Field(
+        None, min_length=1, description="such as the consent that was given, or an article"
+    )
+    responsible_role: str | None = Field(
+        None, min_length=1, description="the office that answers for it, never a name"
+    )
+    retain_until: dt.date | None = Field(None, description="last day on which they may be used")
+    data_level: int | None = Field(None, ge=1, le=5, description="by GB/T 39725-2020")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Governance:
+        missing = [name for name, value in self if value is None]
+        if 0 < len(missing) < len(type(self).model_fields):
+            raise ValueError(f"a data-use record is given whole; add {', '.join(missing)}")
+        return self
+
+    def public(self) -> dict[str, str | int]:
+        """The record as plain values; empty where none was given."""
+        plain: dict[str, str | int] = self.model_dump(mode="json", exclude_none=True)
+        return plain
+
+    def refuse_expired(self, today: dt.date | None = None) -> None:
+        """Refuse to use records after their last day.
+
+        Args:
+            today: the day that it is; absent: this machine's.
+
+        Raises:
+            ConfigError: the retention date is over.
+        """
+        day = today or dt.datetime.now().astimezone().date()
+        if self.retain_until is not None and day > self.retain_until:
+            raise ConfigError(
+                f"`governance.retain_until`: the records might be used until {self.retain_until} "
+                f"(approval {self.approval}); today is {day}",
+                "Delete them and what was made of them, as the approval says. If it was extended, "
+                "set the new date in the project file and run everything again from it.",
+            )
+
+
 class Normalize(Section):
     """Steps that rewrite texts where a model reads them; the records keep what was written."""
 
@@ -297,6 +348,18 @@ class Evaluate(Section):
     bootstrap: int = Field(1000, ge=0, description="resamples by patient; 0: no intervals")
     confidence: float = Field(0.95, gt=0.5, lt=1.0)
     bins: int = Field(10, ge=2, description="of the calibration error")
+    calibrator: str = Field(
+        "auto", description="auto: the best on validation records; none; or a calibrator's name"
+    )
+    coverage: float = Field(
+        0.95, gt=0.5, lt=1.0, description="share of true labels that prediction sets shall hold"
+    )
+    suites: tuple[Literal["noise", "length", "shift", "attack"], ...] = Field(
+        ("noise", "length", "shift", "attack"), description="kinds of test suites; empty: none"
+    )
+    suite_records: int = Field(
+        2000, ge=10, description="test records in each suite that changes texts"
+    )
     truth: Path | None = Field(
         None, description="truth.parquet of a synthetic clinic: adds the best possible classifier"
     )
@@ -307,8 +370,9 @@ class Project(Section):
 
     name: str = "project"
     language: Literal["zh", "en"] = "zh"
-    seed: int = Field(20260101, ge=0)
+    seed: int = Field(DEFAULT_SEED, ge=0)
     source: Source
+    governance: Governance = Governance()
     labels: Labels = Labels()
     split: Split = Split()
     deid: Deid = Deid()
@@ -321,6 +385,8 @@ class Project(Section):
     def public(self) -> dict[str, Any]:
         """The project as plain values that may be written down: no password in the URL."""
         plain: dict[str, Any] = self.model_dump(mode="json", exclude_none=True)
+        if not plain["governance"]:
+            del plain["governance"]
         return plain
 
 
@@ -376,13 +442,10 @@ def parse_section(name: str, kind: type[S], overrides: Sequence[str]) -> S:
     Raises:
         ConfigError: lists all wrong keys, each with a suggestion.
     """
-    values: dict[str, Any] = {}
-    for override in overrides:
-        _override(values, override)
+    values = nest(overrides)
     others = sorted(set(values) - {name})
     if others:
         raise ConfigError(f"--set: without a project file only [{name}] has a meaning")
-    _make_absolute(values, Path())
     try:
         return kind.model_validate(values.get(name, {}))
     except ValidationError as error:
@@ -390,6 +453,19 @@ def parse_section(name: str, kind: type[S], overrides: Sequence[str]) -> S:
             _problem({**e, "loc": (name, *e["loc"])}) for e in error.errors(include_input=False)
         ]
         raise ConfigError("\n".join(["--set:", *(f"  - {p}" for p in problems)])) from None
+
+
+def nest(overrides: Sequence[str]) -> dict[str, Any]:
+    """``section.key=value`` overrides as nested values; paths are made absolute.
+
+    Raises:
+        ConfigError: one is not of that form.
+    """
+    values: dict[str, Any] = {}
+    for override in overrides:
+        _override(values, override)
+    _make_absolute(values, Path())
+    return values
 
 
 def _override(values: dict[str, Any], override: str) -> None:

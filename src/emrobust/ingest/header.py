@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from emrobust.errors import SourceError
 
@@ -52,3 +52,16 @@ def locate(named: Sequence[str], header: Sequence[str], source: str) -> dict[str
             f"Its columns are: {known}.",
         )
     return places
+
+
+# A longer name is likelier a sentence of a table without a header.
+_LONGEST_NAME = 40
+
+
+def others(header: Sequence[str], places: Collection[int]) -> list[str]:
+    """The names of the columns that are not at these places: they are dropped at the door."""
+    return [
+        name.strip() if name.strip() and len(name) <= _LONGEST_NAME else f"column {place + 1}"
+        for place, name in enumerate(header)
+        if place not in places
+    ]

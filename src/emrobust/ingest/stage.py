@@ -13,7 +13,7 @@ import pyarrow as pa
 from emrobust import progress, records, rejects
 from emrobust.config import Source
 from emrobust.errors import SourceError
-from emrobust.ingest import convert, delimited
+from emrobust.ingest import convert, delimited, header
 from emrobust.ingest.convert import Converter
 from emrobust.ingest.sources import open_table
 from emrobust.ingest.table import Batch
@@ -81,7 +81,8 @@ def ingest(settings: Source, source: Path, target: Path, through: Through | None
 
     Returns:
         rows read, kept and refused (``rows_in == rows_out + sum(rejected.values())``), and
-        notes: what was detected, cells that were not understood, rows without a label.
+        notes: what was detected, columns that nobody named, cells that were not understood, rows
+        without a label.
 
     Raises:
         SourceError: the source cannot be read, lacks a column, or has no usable row.
@@ -92,6 +93,7 @@ def ingest(settings: Source, source: Path, target: Path, through: Through | None
         if through is not None:
             refused.name = through.name
         made = Converter(settings, refused, with_known=through is not None)
+        dropped = header.others(table.header, set(made.locate(table).values()))
         stream = made.stream(table)
         if through is not None:
             stream = through.stream(stream)
@@ -107,6 +109,7 @@ def ingest(settings: Source, source: Path, target: Path, through: Through | None
         notes={
             "source": table.name,
             **table.facts,
+            "dropped_columns": dropped,
             "unread": dict(notes.unread),
             "control_characters": notes.controls,
             "unlabelled": notes.unlabelled,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from emrobust import config, deid, ingest, records, runs
-from emrobust.config import Deid, Project, Section, Source
+from emrobust.config import Deid, Governance, Project, Section, Source
 from emrobust.deid import review
 from emrobust.deid.key import read_key
 from emrobust.errors import ConfigError
+from emrobust.pipeline import governance
 from emrobust.report import deid_page, review_page
 
 REPORT = "deid_report.html"
@@ -24,11 +26,13 @@ class Reading(Section):
     """What the first stage needs: where the records are and how they are treated.
 
     Attributes:
+        governance: the data-use record, which the report shows.
         key: the fingerprint of the key, so that another key is another output.
     """
 
     source: Source
     deid: Deid
+    governance: Governance = Governance()
     name: str = ""
     language: str = "zh"
     key: str = ""
@@ -46,7 +50,12 @@ def reading_of(project: Project) -> Reading:
         key = read_key(settings.key_file).fingerprint()
     _refuse_time_split(project)
     return Reading(
-        source=project.source, deid=settings, name=project.name, language=project.language, key=key
+        source=project.source,
+        deid=settings,
+        governance=project.governance,
+        name=project.name,
+        language=project.language,
+        key=key,
     )
 
 
@@ -76,14 +85,24 @@ def read(settings: Reading, source: Path, target: Path) -> runs.Summary:
 
 
 def deidentify(
-    project: Project, out: Path, wishes: deid.Wishes | None = None
+    project: Project,
+    out: Path,
+    wishes: deid.Wishes | None = None,
+    today: dt.date | None = None,
 ) -> tuple[runs.Summary, dict[str, Any]]:
     """Read, treat and write a project's records; the folder appears whole or not at all.
 
+    Args:
+        project: what to read.
+        out: folder to write.
+        wishes: what to write beside the records.
+        today: the day on which the data-use record must still hold; absent: this machine's.
+
     Raises:
-        ConfigError: the folder holds something else.
+        ConfigError: the folder holds something else, or the data-use record is over.
         InputError: the source or the settings are wrong.
     """
+    governance.check(project, today)
     if out.exists() and any(out.iterdir()) and not (out / FACTS).is_file():
         raise ConfigError(f"{out} is not empty", "Give a new folder with --out.")
     settings = project.deid.model_copy(update={"enabled": True})
@@ -100,7 +119,11 @@ def _read(
 ) -> tuple[runs.Summary, dict[str, Any]]:
     deidentifier = deid.Deidentifier(settings.deid, wishes)
     summary = ingest.ingest(settings.source, source, target, deidentifier)
-    facts = deidentifier.facts(target / records.FILE)
+    facts = {
+        **deidentifier.facts(target / records.FILE),
+        "dropped_columns": summary.notes["dropped_columns"],
+        "governance": settings.governance.public(),
+    }
     runs.write_json(target / FACTS, facts)
     if settings.deid.enabled:
         write_papers(target, facts, settings.name, settings.language)
@@ -125,13 +148,15 @@ def load(path: Path, overrides: tuple[str, ...], key: Path | None) -> Project:
     return project
 
 
-def write_sheet(project: Project, out: Path, count: int) -> int:
+def write_sheet(project: Project, out: Path, count: int, today: dt.date | None = None) -> int:
     """Write a review sheet of so many records; the number of records on it.
 
     Raises:
-        ConfigError: ``out`` exists, or the settings are wrong.
+        ConfigError: ``out`` exists, the settings are wrong, or the data-use record is over on
+            ``today`` (absent: this machine's day).
         InputError: the source cannot be read.
     """
+    governance.check(project, today)
     if out.exists():
         raise ConfigError(f"{out} exists; a sheet may hold a reader's work", "Give another --out.")
     settings = project.deid.model_copy(update={"enabled": True})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,7 +22,11 @@ REPORT = "report.html"
 
 
 def evaluate(
-    folder: Path, out: Path, data: Path | None = None, baselines: Sequence[Path] = ()
+    folder: Path,
+    out: Path,
+    data: Path | None = None,
+    baselines: Sequence[Path] = (),
+    today: dt.date | None = None,
 ) -> tuple[Evaluation, Mapping[str, runs.Summary]]:
     """Measure a run, write ``metrics.json`` and ``report.html``.
 
@@ -30,16 +35,18 @@ def evaluate(
         out: where to write.
         data: another table, read as the run's source was; its own test split otherwise.
         baselines: runs to show beside it, measured on the same records.
+        today: the day on which the data-use records must still hold; absent: this machine's.
 
     Returns:
         the scores, and what the stages that read another table did (rows refused, why).
 
     Raises:
+        ConfigError: the data-use record of a run is over.
         InputError: the table does not fit the run.
         RunError: a folder is not a finished run.
     """
-    run = training.load(folder)
-    others = [training.load(baseline) for baseline in baselines]
+    run = training.load(folder, today)
+    others = [training.load(baseline, today) for baseline in baselines]
     with tempfile.TemporaryDirectory() as scratch:
         read = {} if data is None else _read(run, data, Path(scratch))
         at = None if data is None else Path(scratch) / LABELS
@@ -91,6 +98,7 @@ def _context(
         rejects={name: summary["rejected"] for name, summary in stages.items()},
         rows_read=stages[INGEST]["rows_in"],
         configuration=config.dump(run.project),
+        governance=run.project.governance.public(),
         facts={
             "seed": run.project.seed,
             "data": run.facts["data"],
@@ -100,10 +108,11 @@ def _context(
     )
 
 
-def compare(first: Path, second: Path) -> Comparison:
+def compare(first: Path, second: Path, today: dt.date | None = None) -> Comparison:
     """The paired difference of two runs on the test records that they share.
 
     Raises:
+        ConfigError: a data-use record is over on ``today`` (absent: this machine's day).
         InputError: the runs were not measured on the same records.
     """
-    return evaluation.compare(training.load(first), training.load(second))
+    return evaluation.compare(training.load(first, today), training.load(second, today))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,26 @@ from typing import Any
 from emrobust import labels, runs, split
 from emrobust.config import Project, Source
 from emrobust.errors import ConfigError
-from emrobust.pipeline import deid
+from emrobust.pipeline import deid, governance
 
 # The folders of a prepared table, in the order in which the stages write them.
 INGEST, CLASSES, SPLIT, LABELS = "1-ingest", "2-classes", "3-split", "4-labels"
 STAGES = (INGEST, CLASSES, SPLIT, LABELS)
 
 
-def prepare(project: Project, out: Path) -> dict[str, runs.Summary]:
+def prepare(project: Project, out: Path, today: dt.date | None = None) -> dict[str, runs.Summary]:
     """Run every stage whose settings or inputs changed; their summaries in order.
 
     The first stage takes the identifiers out where ``[deid]`` is enabled, and in any case refuses
     to write direct identifiers that are not accepted, so no later folder can hold one.
 
+    Args:
+        project: what to read.
+        out: folder to write.
+        today: the day on which the data-use record must still hold; absent: this machine's.
+
     Raises:
+        ConfigError: the data-use record is over.
         InputError: the source, the codes or the split are wrong, or direct identifiers are left.
         StorageError: ``out`` cannot be written.
     """
@@ -31,6 +38,7 @@ def prepare(project: Project, out: Path) -> dict[str, runs.Summary]:
             "`source.columns.labels` is missing: there is nothing to learn",
             "Name the column(s) with the diagnoses.",
         )
+    governance.check(project, today)
     reading = deid.reading_of(project)
     stages: list[tuple[str, runs.Stage, Any, Path]] = [
         (INGEST, deid.read, reading, project.source.path or Path("absent")),
@@ -62,9 +70,20 @@ def describe(summaries: Mapping[str, runs.Summary]) -> Iterator[str]:
     """A line a stage, and one for each reason for which rows were refused."""
     for name, summary in summaries.items():
         yield f"{name}: {summary.rows_in:,} rows in, {summary.rows_out:,} out"
+        dropped = summary.notes.get("dropped_columns")
+        if dropped:
+            yield f"  {len(dropped)} columns that nobody named were dropped: {_some(dropped)}"
         if summary.notes.get("deidentified"):
             yield f"  {summary.notes['identifiers_found']:,} identifiers treated"
         for kind, left in summary.notes.get("direct_identifiers_left", {}).items():
             yield f"  accepted in the texts: {left:,} {kind}"
         for reason, rows in summary.rejected.items():
             yield f"  {rows:,} refused: {reason} ({name}/rejects.csv)"
+
+
+_SHOWN = 8
+
+
+def _some(names: list[str]) -> str:
+    more = ", …" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -8,6 +8,7 @@ and ``curve.svg``.
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import hashlib
 import shutil
 import tomllib
@@ -37,6 +38,7 @@ from emrobust.errors import ConfigError, InputError, ModelError, did_you_mean
 from emrobust.models import attention
 from emrobust.models.dropout import MaskSource
 from emrobust.models.network import save_weights
+from emrobust.pipeline import provenance
 from emrobust.report import plot
 from emrobust.train import pretraining
 from emrobust.train.pretraining import History, Recipe, Vocabulary
@@ -121,6 +123,7 @@ def _value(text: str) -> Any:
 def pretrain(
     sources: Sequence[Path], out: Path, assignments: Sequence[str] = (), *,
     start: str | None = None, deidentified: bool = False, half: bool = False, seed: int = 20260101,
+    today: dt.date | None = None,
 ) -> History:  # fmt: skip
     """Pretrain an encoder on text, or go on with it where it was killed.
 
@@ -129,27 +132,26 @@ def pretrain(
         out: folder to write.
         assignments: settings, ``KEY=VALUE``.
         start: a checkpoint (folder or name) to continue from, with its own tokenizer.
-        deidentified: the user says that no text names a person.
+        deidentified: the user says that no text names a person; a folder that went through
+            de-identification shows it by itself.
         half: write the weights as float16.
         seed: of weights, order and masks.
+        today: the day on which data-use records of folders must still hold; absent: this machine's.
 
     Raises:
+        ConfigError: a data-use record is over.
         InputError: the text may name persons, or sources, settings or checkpoint are wrong.
         StorageError: the disk is full; the last checkpoint is kept.
     """
     settings = read_settings(assignments, continued=start is not None)
-    if not deidentified:
-        # Weights remember what they read: text that may name persons is not taken by accident.
-        raise InputError(
-            "an encoder remembers its text, and nothing says that this text names no person",
-            "De-identify it first; then add --deidentified.",
-        )
+    traced = provenance.trace(sources, deidentified=deidentified, today=today)
     work = out / WORK
     facts = {
         "settings": {**settings.architecture.model_dump(), **settings.recipe.model_dump()},
         "start": start,
         "sources": [runs.checksum(source) for source in sources if source.exists()],
         "seed": seed,
+        "text": [of._asdict() for of in traced],
     }
     if (out / ENCODER).exists() and not work.exists():
         raise InputError(f"{out / ENCODER} is already there", "Give another folder with --out.")
@@ -175,7 +177,7 @@ def pretrain(
             _repeat_positions(model, settings.recipe.length)
         config = copy.deepcopy(model.config)
         config.update(dropouts)
-        text_of_card = card(facts, history, text, model)
+        text_of_card = card(facts, history, text, model, provenance.describe(traced))
         _write(out / ENCODER, model, config, words, text_of_card, half=half)
 
     history = pretraining.pretrain(
@@ -292,7 +294,9 @@ def _fingerprint(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def card(facts: Mapping[str, Any], history: History, text: Corpus, model: PreTrainedModel) -> str:
+def card(
+    facts: Mapping[str, Any], history: History, text: Corpus, model: PreTrainedModel, origin: str
+) -> str:
     """The model card of a checkpoint, as far as the command knows the facts."""
     last = history[-1]
     size = sum(parameter.numel() for parameter in model.parameters())
@@ -315,6 +319,8 @@ Held out: perplexity of masked words {last["perplexity"]:.1f}, masked accuracy \
 | step | tokens read | minutes | perplexity | masked accuracy |
 |---|---|---|---|---|
 {rows}
+
+{origin}
 
 Settings:
 

@@ -24,6 +24,7 @@ from emrobust.augment.cache import key
 from emrobust.config import Project
 from emrobust.errors import EmrobustError, InputError, RunError, StorageError
 from emrobust.labels import LabelSet, read_label_set
+from emrobust.pipeline import governance
 from emrobust.pipeline.prepare import LABELS
 from emrobust.pipeline.train import find_data
 from emrobust.report import plot
@@ -73,6 +74,7 @@ def search(project: Project, out: Path, trials: int, data: Path | None = None) -
         RunError: the folder holds a run, or a search of another project or of other data.
         EmrobustError: no trial came to its end.
     """
+    governance.check(project)
     estimators.build(project, ())
     space = find_space(project)
     if (out / runs.MANIFEST).is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import pyarrow.compute as pc
 from emrobust import ingest, records, runs
 from emrobust.config import Project
 from emrobust.errors import RunError
+from emrobust.evaluate import run as evaluation
+from emrobust.ingest import header
+from emrobust.pipeline import governance
 from emrobust.pipeline.prepare import LABELS, SPLIT, STAGES, prepare
 from emrobust.report import count_lengths
 from emrobust.train import estimators
@@ -25,26 +29,43 @@ def check(project: Project) -> list[str]:
     Raises:
         InputError: what `prepare` or `train` would stumble over at once.
     """
+    governance.check(project)
     estimators.build(project, ())
     seen = ingest.preview(project.source)
     facts = ", ".join(f"{name} {value}" for name, value in seen.facts.items())
     lines = [f"source: {seen.name} ({facts})"]
     lines += [f"  {name} ← {column}" for name, column in seen.columns.items()]
+    named = project.source.columns
+    read = [*seen.columns.values(), *(n for names in named.identifiers.values() for n in names)]
+    others = {header.key(n) for n in seen.header} - {header.key(n) for n in read}
+    lines += [f"  {len(others)} other columns are never read"] if others else []
     lines += [f"  of the first rows refused: {n} ({why})" for why, n in seen.rejected.items()]
     return [*lines, f"model: {project.model.name}", "the project file is sound"]
 
 
-def train(project: Project, out: Path, data: Path | None = None) -> Run:
+def train(
+    project: Project, out: Path, data: Path | None = None, today: dt.date | None = None
+) -> Run:
     """Train a run, preparing the data inside it unless a prepared folder is given.
 
+    Args:
+        project: what to train.
+        out: the run folder.
+        data: a prepared folder.
+        today: the day on which the data-use record must still hold; absent: this machine's.
+
     Raises:
+        ConfigError: the data-use record is over.
         InputError: the project, the source or the data are wrong.
         RunError: ``data`` is not a prepared folder.
     """
+    governance.check(project, today)
     estimators.build(project, ())  # wrong settings are found before anything long begins
     training.claim(out, {"project": project.public()})
     data = find_data(project, out, data)
-    return training.train(project, data / LABELS, out, describe_data(data))
+    return training.train(
+        project, data / LABELS, out, describe_data(data), calibrate=evaluation.calibrate
+    )
 
 
 def find_data(project: Project, out: Path, data: Path | None) -> Path:

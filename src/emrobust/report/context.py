@@ -78,6 +78,7 @@ class ReportContext:
         rejects: stage → reason → rows.
         rows_read: rows of the source, to give refused rows as a share.
         configuration: the resolved project file.
+        governance: the data-use record, by the keys of ``[governance]``; empty: none was given.
         facts: seeds, versions, checksums; nested mappings are flattened.
         notes: sentences to add to what the reader should watch out for.
     """
@@ -93,6 +94,7 @@ class ReportContext:
     rejects: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     rows_read: int | None = None
     configuration: str = ""
+    governance: Mapping[str, str | int] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

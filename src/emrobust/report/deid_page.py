@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import Markup
 
-from emrobust import runs
+from emrobust import config, runs
 from emrobust.deid import risk
 from emrobust.deid.audit import wilson
-from emrobust.report import plot
+from emrobust.report import data_use, plot
 from emrobust.report.page import content_hash, read_template
 from emrobust.report.words import Words, load
 
@@ -97,6 +97,7 @@ def render(facts: Facts, name: str = "", language: str = "zh") -> str:
         benchmarks=(facts.get("risk") or {}).get("benchmarks", ()),
         sizes=_sizes(facts.get("risk"), w),
         local=_local(facts.get("local"), names),
+        data_use=data_use.describe(facts.get("governance", {}), language),
         how=_how(facts, w),
         operators=[(names.kind(k), names.operator(o)) for k, o in facts["operators"].items()],
     )  # fmt: skip
@@ -283,14 +284,24 @@ def _local(local: Facts | None, names: Names) -> dict[str, Any] | None:
     }
 
 
+def _level(record: data_use.Record) -> dict[str, str]:
+    words = Words("zh", data_use.STRINGS)
+    return {"data_level": data_use.level(record, words)} if "data_level" in record else {}
+
+
 def _how(facts: Facts, w: Words) -> list[tuple[str, str]]:
     numbers = w("pseudonyms_yes" if facts["pseudonyms"] else "pseudonyms_no")
-    return [
+    rows = [
         (w("how_detectors"), ", ".join(facts["detectors"])),
         (w("how_key"), facts["key"] or w("how_no_key")),
         (w("how_visit_time"), w(f"visit_{facts['visit_time']}")),
         (w("how_pseudonyms"), numbers),
     ]
+    if "dropped_columns" in facts:
+        dropped = facts["dropped_columns"]
+        names = f" ({', '.join(dropped)})" if dropped else ""
+        rows.append((w("how_dropped"), f"{len(dropped)}{names}"))
+    return rows
 
 
 def write_assessment(path: Path, facts: Facts, name: str = "") -> None:
@@ -323,6 +334,11 @@ def render_assessment(facts: Facts, name: str = "") -> str:
         known=_known(facts["audit"], names) if facts.get("audit") else (),
         local=_local(facts.get("local"), names),
         how=_how(facts, names.words),
+        use={
+            **dict.fromkeys(config.Governance.model_fields, "【待填】"),
+            **facts.get("governance", {}),
+            **_level(facts.get("governance", {})),
+        },
         benchmark=lambda key: names.words(f"benchmark_{key}"),
         grade=lambda number: names.words(f"grade_{number}"),
         today=f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}",

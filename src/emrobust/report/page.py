@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from emrobust import runs
 from emrobust.evaluate import Evaluation
-from emrobust.report import curve_figures, label_figures, tables, verdict
+from emrobust.report import curve_figures, data_use, label_figures, tables, verdict
 from emrobust.report.context import ReportContext
 from emrobust.report.words import Words
 
@@ -68,6 +68,7 @@ def _prose(evaluation: Evaluation, context: ReportContext, words: Words) -> dict
         "meaning": verdict.meaning(evaluation, context, words),
         "cautions": verdict.cautions(evaluation, context, words),
         "few_cases": verdict.FEW_CASES,
+        "data_use": data_use.describe(context.governance, context.language),
     }
 
 

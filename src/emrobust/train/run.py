@@ -6,6 +6,7 @@ model/               the fitted estimator (model-0, model-1 … under cross-vali
 predictions.parquet  probabilities for validation and test records, never their text
 thresholds.json      tuned on the validation split
 history.json         the learning curve
+calibration.json     how probabilities are mapped to calibrated ones; absent where it wasn't asked for
 prepared.json        what the prepared table was: summaries, split and leakage facts, lengths
 manifest.json        checksums of all of these, written last: its presence means "complete"
 checkpoint/          only while training: the state to go on from
@@ -13,14 +14,16 @@ checkpoint/          only while training: the state to go on from
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from emrobust import config, records, runs
 from emrobust.config import Project
@@ -37,6 +40,7 @@ PREDICTIONS = "predictions.parquet"
 THRESHOLDS = "thresholds.json"
 HISTORY = "history.json"
 PREPARED = "prepared.json"
+CALIBRATION = "calibration.json"
 CHECKPOINT = "checkpoint"
 DATA = "data"
 FACTS = "facts.json"
@@ -136,10 +140,15 @@ def read_rows(path: Path) -> Rows:
     )
 
 
-def load(folder: Path) -> Run:
+def load(folder: Path, today: dt.date | None = None) -> Run:
     """Read a finished run, checking every file against its checksum.
 
+    Args:
+        folder: the run.
+        today: the day on which its data-use record must still hold; absent: this machine's.
+
     Raises:
+        ConfigError: the last day of the run's data-use record is over.
         RunError: no finished run, a changed file, or one of another version.
     """
     if not (folder / runs.MANIFEST).is_file():
@@ -154,10 +163,22 @@ def load(folder: Path) -> Run:
             f"this one reads {VERSION})",
             "Train again with this version.",
         )
-    return Run(folder, config.load(folder / PROJECT), read_label_set(folder / LABELS), facts)
+    project = config.load(folder / PROJECT)
+    project.governance.refuse_expired(today)
+    return Run(folder, project, read_label_set(folder / LABELS), facts)
 
 
-def train(project: Project, data: Path, folder: Path, about: Mapping[str, Any]) -> Run:
+# From a run's predictions of validation rows (PREDICTION_SCHEMA) to what is saved beside it.
+Calibrate = Callable[[Project, LabelSet, pa.Table], Mapping[str, Any] | None]
+
+
+def train(
+    project: Project,
+    data: Path,
+    folder: Path,
+    about: Mapping[str, Any],
+    calibrate: Calibrate | None = None,
+) -> Run:
     """Fit the project's model on prepared records; resume or keep what is there.
 
     Args:
@@ -165,6 +186,7 @@ def train(project: Project, data: Path, folder: Path, about: Mapping[str, Any]) 
         data: folder with ``records.parquet`` and ``labels.json`` of the last stage.
         folder: the run folder.
         about: facts of the preparation that a report shows; kept in ``prepared.json``.
+        calibrate: makes ``calibration.json`` of the validation rows' predictions.
 
     Raises:
         InputError: the data do not fit the model.
@@ -189,9 +211,24 @@ def train(project: Project, data: Path, folder: Path, about: Mapping[str, Any]) 
     records.write(folder / PREDICTIONS, PREDICTION_SCHEMA, predictions)
     runs.write_json(folder / HISTORY, history)
     runs.write_json(folder / PREPARED, about)
+    if calibrate is not None:
+        _save_calibration(calibrate, project, label_set, predictions, folder)
     shutil.rmtree(folder / CHECKPOINT)
     runs.write_manifest(folder, facts, leave_out=DATA)
     return load(folder)
+
+
+def _save_calibration(
+    calibrate: Calibrate,
+    project: Project,
+    label_set: LabelSet,
+    predictions: Sequence[pa.RecordBatch],
+    folder: Path,
+) -> None:
+    table = pa.Table.from_batches(predictions, PREDICTION_SCHEMA)
+    found = calibrate(project, label_set, table.filter(pc.equal(table["split"], "validation")))
+    if found is not None:
+        runs.write_json(folder / CALIBRATION, found)
 
 
 def with_cache(project: Project, path: Path) -> Project:

@@ -1,0 +1,98 @@
+"""Studies: many recipes, several seeds, one page that compares them.
+
+cells/      a run folder for each row and seed
+projects/   what each of them was trained with
+logs/       what each of them said
+clinic/     the made-up hospital, where no project was given
+data/       the prepared records that all cells share
+study.json  every score of every cell, and the tables
+study.md    the tables for readers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from emrobust import clinic, config, runs
+from emrobust.config import Project
+from emrobust.errors import InputError
+from emrobust.pipeline.prepare import prepare
+from emrobust.pipeline.study import cells, plan, results
+from emrobust.pipeline.study.results import Results
+
+CLINIC = "clinic"
+DATA = "data"
+JSON = "study.json"
+MARKDOWN = "study.md"
+# What a quick study changes: enough to run every part, far too little to learn anything from.
+_QUICK_RECORDS = 1200
+_QUICK_SEEDS = 2
+_QUICK = {"train": {"epochs": 1}, "evaluate": {"bootstrap": 200}}
+
+
+class Size(NamedTuple):
+    """How large a study is.
+
+    Attributes:
+        records: visits of the clinic.
+        seeds: repetitions of every row.
+        parallel: processes that train at a time.
+        only: keys of the rows; empty: all.
+        quick: to see whether everything runs, not what is best.
+    """
+
+    records: int = 20_000
+    seeds: int = 5
+    parallel: int = 1
+    only: tuple[str, ...] = ()
+    quick: bool = False
+
+
+def run(
+    name: str,
+    out: Path,
+    project_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    size: Size = Size(),
+) -> Results:
+    """Train what is missing of a study and write its tables; nothing is computed twice.
+
+    Args:
+        name: of a study in the package, or its TOML file.
+        out: where it lies.
+        project_file: on whose records; absent: on a made-up clinic in ``out``.
+        overrides: ``section.key=value``, over the project's and the rows' settings.
+        size: seeds, processes and so on.
+
+    Raises:
+        ConfigError: no such study or row, or wrong settings.
+        InputError: the source is wrong, or fewer than two seeds are asked for.
+    """
+    records = _QUICK_RECORDS if size.quick else size.records
+    seeds = min(size.seeds, _QUICK_SEEDS) if size.quick else size.seeds
+    if seeds < 2:
+        raise InputError(
+            "a study needs two seeds at least: one says nothing about luck", "Give --seeds 5."
+        )
+    given = config.nest(overrides)
+    over = plan.merge(_QUICK, given) if size.quick else given
+    project = _project(project_file, out, records, overrides)
+    study = plan.read(name, project, size.only)
+    laid, missing = cells.lay_out(study, project, seeds, over)
+    prepare(project, out / DATA)
+    failed = cells.train(laid, out / DATA, out, size.parallel)
+    found = results.collect(study, laid, missing, failed, out)
+    runs.write_json(out / JSON, found.to_json())
+    runs.write_text(out / MARKDOWN, results.markdown(found))
+    return found
+
+
+def _project(file: Path | None, out: Path, records: int, overrides: Sequence[str]) -> Project:
+    if file is not None:
+        return config.load(file, overrides)
+    folder, seed = out / CLINIC, config.DEFAULT_SEED
+    if not clinic.is_made(folder, records, seed):
+        clinic.generate(folder, records, seed, formats=("sqlite",))
+    return config.load(folder / clinic.PROJECT, overrides)

@@ -1,0 +1,136 @@
+"""Train the cells of a study: each a run folder made by `emrobust train` in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from emrobust import config, progress, runs
+from emrobust.config import Project
+from emrobust.errors import ConfigError
+from emrobust.pipeline.study import plan
+from emrobust.pipeline.study.plan import Plan, Row
+
+CELLS = "cells"
+PROJECTS = "projects"
+LOGS = "logs"
+_COMMAND = "import sys; from emrobust.cli import main; sys.exit(main())"
+_PAUSE = 0.2
+
+
+class Cell(NamedTuple):
+    """A row with one seed.
+
+    Attributes:
+        row: its recipe.
+        seed: number of the repetition, from 0.
+        project: what is trained.
+    """
+
+    row: Row
+    seed: int
+    project: Project
+
+    @property
+    def name(self) -> str:
+        """Of its run folder."""
+        return f"{self.row.key}-{self.seed + 1}"
+
+
+def lay_out(
+    study: Plan, project: Project, seeds: int, overrides: plan.Settings
+) -> tuple[list[Cell], dict[str, str]]:
+    """Every cell, all rows of the first seed first, and the rows that cannot be trained.
+
+    Args:
+        study: the rows.
+        project: the study's own.
+        seeds: repetitions.
+        overrides: of the user.
+
+    Returns:
+        the cells, and row → why it has none.
+
+    Raises:
+        ConfigError: every row's settings are wrong.
+    """
+    missing = {row.key: row.missing for row in study.rows if row.missing}
+    cells: list[Cell] = []
+    for seed in range(seeds):
+        for row in study.rows:
+            if row.key not in missing:
+                cells.append(Cell(row, seed, plan.project_of(row, project, seed, overrides)))
+    if not cells:
+        reasons = "\n".join(f"  - {key}: {why}" for key, why in missing.items())
+        raise ConfigError(f"no row of the study can be trained here:\n{reasons}")
+    return cells, missing
+
+
+def train(cells: Sequence[Cell], data: Path, out: Path, parallel: int) -> dict[str, str]:
+    """Train what is not trained yet, several at a time; goes on where it was stopped.
+
+    Args:
+        cells: of the study, in order.
+        data: the prepared folder that all share.
+        out: of the study; ``cells/``, ``projects/`` and ``logs/`` are written in it.
+        parallel: processes at a time; the processors are divided among them.
+
+    Returns:
+        cell → why it failed; the others are run folders now.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    waiting = [cell for cell in cells if not (out / CELLS / cell.name / runs.MANIFEST).is_file()]
+    failed: dict[str, str] = {}
+    with progress.track("training the study", len(cells), "cells") as advance:
+        advance(len(cells) - len(waiting))
+        running: dict[str, subprocess.Popen[bytes]] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < parallel:
+                    cell = waiting.pop(0)
+                    running[cell.name] = _start(cell, data, out, parallel)
+                for name in list(_ended(running)):
+                    if running.pop(name).returncode:
+                        failed[name] = _last_line(out / LOGS / f"{name}.log")
+                    advance(1)
+                time.sleep(_PAUSE)
+        finally:
+            for process in running.values():
+                process.terminate()
+            for process in running.values():
+                process.wait()
+    return failed
+
+
+def _ended(running: Mapping[str, subprocess.Popen[bytes]]) -> Iterator[str]:
+    return (name for name, process in running.items() if process.poll() is not None)
+
+
+def _start(cell: Cell, data: Path, out: Path, parallel: int) -> subprocess.Popen[bytes]:
+    """`emrobust train` on the cell's own project file, with its share of the processors."""
+    file, log = out / PROJECTS / f"{cell.name}.toml", out / LOGS / f"{cell.name}.log"
+    runs.write_text(file, config.dump(cell.project))
+    with runs.storage_errors(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        writing: IO[bytes] = log.open("wb")
+    threads = max(1, (os.cpu_count() or 1) // parallel)
+    with writing:
+        return subprocess.Popen(
+            [sys.executable, "-c", _COMMAND, "train", str(file),
+             "--data", str(data), "--out", str(out / CELLS / cell.name)],
+            stdout=writing, stderr=subprocess.STDOUT,
+            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+        )  # fmt: skip
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    said = [line for line in lines if line.startswith("error:")] or lines[-1:]
+    return said[0] if said else "it ended without a word"

@@ -1,0 +1,229 @@
+"""What a study trains: rows, seeds, and the tables they are shown in; read from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from emrobust import config
+from emrobust.config import Project, Section
+from emrobust.encoder import checkpoint
+from emrobust.errors import ConfigError, ModelError, did_you_mean
+
+_ROOM = Path(__file__).parent
+_FOCAL = {"multi": "bce_focal", "single": "focal"}
+Settings = Mapping[str, Any]
+
+
+class _Recipe(Section):
+    """What a row, an encoder and an arm have in common."""
+
+    key: str
+    name: str
+    settings: dict[str, Any] = {}
+
+
+class _Single(_Recipe):
+    """A row of its own."""
+
+    checkpoint: str | None = None
+    paper: dict[str, tuple[float, ...]] = {}
+
+
+class _Encoder(_Recipe):
+    """A checkpoint that every arm trains; ``paper``: the arms' printed numbers are its own."""
+
+    checkpoint: str
+    paper: bool = False
+
+
+class _Arm(_Recipe):
+    """A recipe for every encoder; ``needs``: keys of [augment] of which one must be given."""
+
+    focal: bool = False
+    needs: tuple[str, ...] = ()
+    paper: dict[str, tuple[float, ...]] = {}
+
+
+class Table(Section):
+    """A table of the result: its rows in order, arms of every encoder after the single rows."""
+
+    key: str
+    en: str
+    zh: str
+    measures: tuple[str, ...]
+    rows: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()
+
+
+class _File(Section):
+    title: str
+    zh: str
+    base: str
+    rows: tuple[_Single, ...] = ()
+    encoders: tuple[_Encoder, ...] = ()
+    arms: tuple[_Arm, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+class Row(Section):
+    """One recipe of a study.
+
+    Attributes:
+        key: the name of its cells.
+        name: for readers.
+        settings: go over the project's own.
+        focal: with the seed's focal loss.
+        base: key of the row that it is measured against.
+        paper: measure → mean and standard deviation as printed, in percent.
+        missing: why it cannot be trained here.
+    """
+
+    key: str
+    name: str
+    settings: dict[str, Any]
+    focal: bool = False
+    base: str | None = None
+    paper: dict[str, tuple[float, ...]] = {}
+    missing: str = ""
+
+
+class Plan(Section):
+    """A study: every row once, and the tables that show them by key."""
+
+    title: str
+    zh: str
+    rows: tuple[Row, ...] = Field(min_length=1)
+    tables: tuple[Table, ...]
+
+    def row(self, key: str) -> Row:
+        """The row of a key."""
+        return next(row for row in self.rows if row.key == key)
+
+
+def names() -> list[str]:
+    """Studies that lie in the package."""
+    return sorted(path.stem for path in _ROOM.glob("*.toml"))
+
+
+def read(name: str, project: Project, only: Sequence[str] = ()) -> Plan:
+    """The study of a name in the package, or of a TOML file.
+
+    Args:
+        name: such as ``paper``, or a path.
+        project: whose task decides which arms can be trained.
+        only: keys of the rows to keep; empty: all.
+
+    Raises:
+        ConfigError: no such study or row, or the file has wrong keys.
+    """
+    path = _ROOM / f"{name}.toml" if name in names() else Path(name)
+    if not path.is_file():
+        raise ConfigError(f"there is no study {name!r}", did_you_mean(name, names()))
+    try:
+        given = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ConfigError("\n  - ".join([f"{path} is no study:", *lines])) from None
+    rows = [*map(_single, given.rows), *_families(given, project)]
+    known = [row.key for row in rows]
+    for key in only:
+        if key not in known:
+            raise ConfigError(f"{name} has no row {key!r}", did_you_mean(key, known))
+    kept = tuple(row for row in rows if not only or row.key in only)
+    return Plan(title=given.title, zh=given.zh, rows=kept, tables=_tables(given, kept))
+
+
+def _single(given: _Single) -> Row:
+    settings, missing = given.settings, ""
+    if given.checkpoint:
+        settings, missing = _with_encoder(given.checkpoint, settings)
+    return Row(
+        key=given.key, name=given.name, settings=settings, paper=given.paper, missing=missing
+    )
+
+
+def _families(given: _File, project: Project) -> list[Row]:
+    rows = []
+    for encoder in given.encoders:
+        settings, missing = _with_encoder(encoder.checkpoint, encoder.settings)
+        rows += [
+            Row(
+                key=f"{encoder.key}-{arm.key}",
+                name=f"{encoder.name}, {arm.name}",
+                settings=merge(settings, arm.settings),
+                focal=arm.focal,
+                base=None if arm.key == given.base else f"{encoder.key}-{given.base}",
+                paper=arm.paper if encoder.paper else {},
+                missing=missing or _lacks(arm, project),
+            )
+            for arm in given.arms
+        ]
+    return rows
+
+
+def _with_encoder(name: str, settings: Settings) -> tuple[dict[str, Any], str]:
+    """Settings with the checkpoint, and why it cannot be had."""
+    whole = merge({"model": {"name": "transformer", "checkpoint": name}}, settings)
+    try:
+        checkpoint.locate(name)
+    except ModelError as error:
+        return whole, error.message
+    return whole, ""
+
+
+def _lacks(arm: _Arm, project: Project) -> str:
+    if not arm.needs or any(getattr(project.augment, key) is not None for key in arm.needs):
+        return ""
+    keys = ", ".join(f"augment.{key}" for key in arm.needs)
+    return f"the project gives none of {keys}, so nothing is there to be left out"
+
+
+def _tables(given: _File, rows: Sequence[Row]) -> tuple[Table, ...]:
+    """Tables whose rows are keys of rows; those without any row are left out."""
+    known = {row.key for row in rows}
+    found = []
+    for table in given.tables:
+        keys = [*table.rows, *(f"{e.key}-{arm}" for e in given.encoders for arm in table.arms)]
+        kept = tuple(key for key in keys if key in known)
+        if kept:
+            found.append(table.model_copy(update={"rows": kept, "arms": ()}))
+    return tuple(found)
+
+
+def merge(first: Settings, second: Settings) -> dict[str, Any]:
+    """Nested settings; the second's win."""
+    merged = dict(first)
+    for key, value in second.items():
+        mine = merged.get(key)
+        both = isinstance(mine, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(mine, value) if both else value  # type: ignore[arg-type]  # both are mappings
+    return merged
+
+
+def project_of(row: Row, project: Project, seed: int, overrides: Settings) -> Project:
+    """The project that a cell trains.
+
+    Args:
+        row: of the study.
+        project: the study's own.
+        seed: number of the repetition, from 0; the split is the same for all.
+        overrides: of the user, over everything else.
+
+    Raises:
+        ConfigError: the row's settings are wrong.
+    """
+    settings = row.settings
+    if row.focal:
+        settings = merge(settings, {"train": {"loss": {"name": _FOCAL[project.labels.task]}}})
+    own = project.model_dump(exclude={"model"})
+    return config.parse(
+        merge(merge(own, settings), {**overrides, "seed": project.seed + seed}),
+        f"row {row.key} of the study",
+    )
