@@ -135,6 +135,21 @@ def ece(truth: Indicator, probability: Floats, bins: int = 10) -> float:
     return float(Binned(*(part.sum(axis=1) for part in parts)).error())
 
 
+def ece_mass(truth: Indicator, probability: Floats, bins: int = 10) -> float:
+    """Expected calibration error with bins that hold equally many of the n x K decisions.
+
+    Equal-width bins put nearly all decisions of rare labels into one; these do not. Equal
+    probabilities stay together, so bins may differ a little in size (Nixon et al. 2019).
+    """
+    score, hit = probability.ravel(), truth.ravel()
+    if not len(score):
+        return 0.0
+    edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
+    place = np.searchsorted(edges, score, side="right")
+    gap = np.bincount(place, weights=score - hit, minlength=len(edges) + 1)
+    return float(np.abs(gap).sum() / len(score))
+
+
 def brier(truth: Indicator, probability: Floats) -> float:
     """Mean squared difference of probability and truth over all n x K decisions."""
     return float(np.mean((probability - truth) ** 2)) if truth.size else 0.0

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from emrobust import clinic, records
-from emrobust.errors import InputError
+from emrobust import clinic, records, runs
+from emrobust.config import Project
+from emrobust.errors import ConfigError, InputError
+from emrobust.evaluate.calibration import Calibrator, Choice, choose, restore
+from emrobust.evaluate.calibration.choice import NONE
 from emrobust.evaluate.comparison import Comparison
 from emrobust.evaluate.comparison import compare as compare_predictions
 from emrobust.evaluate.evaluation import Evaluation, measure
 from emrobust.evaluate.predictions import Predictions, gather
+from emrobust.labels import LabelSet
 from emrobust.labels.aggregate import OTHER
 from emrobust.models import thresholds
 from emrobust.train import run as training
@@ -31,7 +36,7 @@ class Measured:
 
 
 def evaluate(run: Run, at: Path | None = None) -> Evaluation:
-    """Measure a run on its test split, or on the records folder ``at``.
+    """Measure a run, its probabilities calibrated, on its test split or the folder ``at``.
 
     Where the project names a clinic's truth and it holds these records, the best possible
     classifier is measured beside it, its thresholds tuned on the validation split like those
@@ -41,7 +46,11 @@ def evaluate(run: Run, at: Path | None = None) -> Evaluation:
         InputError: there is nothing to measure.
         RunError: the truth is not that of a clinic with these classes.
     """
-    of_run = read(run, at)
+    return assess(run, read(run, at, calibrator=calibrator_of(run)))
+
+
+def assess(run: Run, of_run: Measured) -> Evaluation:
+    """The scores of predictions that are already read, beside those of the best possible."""
     settings, seed = run.project.evaluate, run.project.seed
     best = _ceiling(run, of_run)
     return measure(
@@ -58,7 +67,7 @@ def beside(other: Run, run: Run, at: Path | None = None) -> tuple[Evaluation, Co
     Raises:
         InputError: the two did not see the same records or have other classes.
     """
-    first, second = _same(read(other, at), read(run, at))
+    first, second = _same(*(read(of, at, calibrator=calibrator_of(of)) for of in (other, run)))
     settings, seed = run.project.evaluate, run.project.seed
     return (
         measure(first.predictions, settings=settings, seed=seed),
@@ -78,7 +87,7 @@ def compare(first: Run, second: Run) -> Comparison:
     Raises:
         InputError: the two were not tested on the same records or have other classes.
     """
-    a, b = _same(read(first), read(second))
+    a, b = _same(*(read(of, calibrator=calibrator_of(of)) for of in (first, second)))
     return compare_predictions(
         a.predictions,
         b.predictions,
@@ -88,27 +97,116 @@ def compare(first: Run, second: Run) -> Comparison:
     )
 
 
-def read(run: Run, at: Path | None = None, split: str = "test") -> Measured:
-    """A run's stored predictions of a split, or fresh ones for a records folder."""
+def read(
+    run: Run, at: Path | None = None, split: str = "test", calibrator: Calibrator | None = None
+) -> Measured:
+    """A run's stored predictions of a split, or fresh ones for a records folder.
+
+    With a calibrator, probabilities and thresholds are mapped by it; decisions stay the model's.
+    """
     if at is not None:
-        return _fresh(run, training.read_rows(at / records.FILE))
+        return predict(run, at / records.FILE, calibrator)
     table = pq.read_table(run.folder / training.PREDICTIONS)
-    return _stored(run, table.filter(pc.equal(table["split"], split)))
+    return _stored(run, table.filter(pc.equal(table["split"], split)), calibrator)
 
 
-def _stored(run: Run, table: pa.Table) -> Measured:
-    width = len(run.names)
-    decided = _matrix(table["predicted"], width)
-    return _measured(run, table, _matrix(table["probability"], width), decided)
+def predict(run: Run, file: Path, calibrator: Calibrator | None = None) -> Measured:
+    """Fresh predictions of a records file.
 
-
-def _fresh(run: Run, rows: training.Rows) -> Measured:
+    Raises:
+        InputError: it has no rows.
+    """
+    rows = training.read_rows(file)
+    if not rows.texts:
+        raise InputError(
+            f"{file.name} has no records to measure", "Look into rejects.csv for the reasons."
+        )
     probability, decided = training.probabilities(run.estimator(), rows.texts)
     columns = {name: getattr(rows, name) for name in ("record_id", "patient_id", "labels")}
-    return _measured(run, pa.table(columns), probability, decided)
+    return _measured(run, pa.table(columns), probability, decided, calibrator)
 
 
-def _measured(run: Run, of: pa.Table, probability: np.ndarray, decided: np.ndarray) -> Measured:
+def calibrator_of(run: Run) -> Calibrator | None:
+    """The calibrator saved with a run; one fitted now where it has none, nothing if none can be.
+
+    Raises:
+        ConfigError: the project names a calibrator that does not exist.
+        RunError: the saved one cannot be read.
+    """
+    path = run.folder / training.CALIBRATION
+    if path.is_file():
+        return restore(runs.read_json(path))
+    if run.project.evaluate.calibrator == NONE:
+        return None
+    try:
+        return choice_of(run).calibrator
+    except ConfigError:
+        raise
+    except InputError:
+        return None
+
+
+def choice_of(run: Run) -> Choice:
+    """How the run's calibrator was chosen, and what it says of validation records.
+
+    Raises:
+        InputError: the run has too few validation records, or none as under cross-validation.
+    """
+    if run.project.split.folds:
+        raise InputError(
+            "a cross-validated run keeps no validation records to calibrate on",
+            "Train once more without [split] folds.",
+        )
+    return choose(
+        read(run, split="validation").predictions,
+        wanted=run.project.evaluate.calibrator,
+        seed=run.project.seed,
+        bins=run.project.evaluate.bins,
+    )
+
+
+def calibrate(project: Project, label_set: LabelSet, table: pa.Table) -> dict[str, Any] | None:
+    """What a run saves as its calibration; nothing if there are too few validation rows.
+
+    Args:
+        project: names the calibrator, or leaves the choice open.
+        label_set: the columns of the probabilities.
+        table: predictions of validation rows, as `train.run` stores them.
+
+    Raises:
+        ConfigError: there is no such calibrator.
+    """
+    wanted = project.evaluate.calibrator
+    try:
+        given = gather(
+            records.indicator(table["labels"], label_set.names),
+            _matrix(table["probability"], len(label_set.names)),
+            None,
+            label_set.names,
+            table["patient_id"].to_pylist(),
+            task=project.labels.task,
+        )
+        chosen = choose(given, wanted=wanted, seed=project.seed, bins=project.evaluate.bins)
+    except ConfigError:
+        raise
+    except InputError:
+        return None
+    return chosen.to_json()
+
+
+def _stored(run: Run, table: pa.Table, calibrator: Calibrator | None) -> Measured:
+    width = len(run.names)
+    decided = _matrix(table["predicted"], width)
+    return _measured(run, table, _matrix(table["probability"], width), decided, calibrator)
+
+
+def _measured(
+    run: Run,
+    of: pa.Table,
+    probability: np.ndarray,
+    decided: np.ndarray,
+    calibrator: Calibrator | None,
+) -> Measured:
     gathered = gather(
         records.indicator(of["labels"], run.names),
         probability,
@@ -118,7 +216,20 @@ def _measured(run: Run, of: pa.Table, probability: np.ndarray, decided: np.ndarr
         task=run.project.labels.task,
     )
     # The decisions are the model's own: under cross-validation each fold has its thresholds.
-    return Measured(tuple(of["record_id"].to_pylist()), replace(gathered, predicted=decided))
+    found = replace(gathered, predicted=decided)
+    return Measured(tuple(of["record_id"].to_pylist()), calibrated(found, calibrator))
+
+
+def calibrated(given: Predictions, calibrator: Calibrator | None) -> Predictions:
+    """The same decisions with calibrated probabilities, and thresholds on the same scale."""
+    if calibrator is None:
+        return given
+    cut = given.thresholds
+    return replace(
+        given,
+        probability=calibrator.apply(given.probability),
+        thresholds=None if cut is None else calibrator.apply(cut[None])[0],
+    )
 
 
 def _matrix(column: pa.ChunkedArray, width: int) -> np.ndarray:

@@ -29,7 +29,11 @@ SCHEMA = pa.schema(
 
 
 def predict(
-    run: Run, source: config.Source, out: Path, through: Through | None = None
+    run: Run,
+    source: config.Source,
+    out: Path,
+    through: Through | None = None,
+    calibrate: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> runs.Summary:
     """Predict every record of a source.
 
@@ -42,6 +46,8 @@ def predict(
         source: the table; it needs no label columns.
         out: .csv (labels joined by ``;``), .jsonl or .parquet.
         through: treats the records before they are predicted, such as `emrobust.deid`.
+        calibrate: maps the model's probabilities [n, K] to those that are written; the labels
+            are those that the model decided on.
 
     Raises:
         ConfigError: another ending.
@@ -67,16 +73,22 @@ def predict(
         if through is not None:
             refused.name = through.name
             batches = through.stream(batches)
-        done = write(partial, _predicted(run, model, batches, advance))
+        done = write(partial, _predicted(run, model, batches, advance, calibrate))
     rejected = dict(refused.counts)
     return runs.Summary(done + sum(rejected.values()), done, rejected)
 
 
 def _predicted(
-    run: Run, model: Any, batches: Iterator[pa.RecordBatch], advance: progress.Advance
+    run: Run,
+    model: Any,
+    batches: Iterator[pa.RecordBatch],
+    advance: progress.Advance,
+    calibrate: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Iterator[list[dict[str, Any]]]:
     for batch in batches:
         probability, decided = probabilities(model, records.join_text(batch))
+        if calibrate is not None:
+            probability = calibrate(probability)
         ids = batch.column("record_id").to_pylist()
         yield [
             _row(name, run.names, *of_row)
