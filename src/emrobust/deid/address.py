@@ -71,6 +71,7 @@ class Address(Detector):
 
     kinds: ClassVar[tuple[str, ...]] = ("address",)
     source: ClassVar[str] = "GB/T 2260 (places.toml); GB/T 23705 for the order of units"
+    triggers = (_LABELLED, _LABELLED_PLACE, _ANCHOR, _ENGLISH)
 
     def __init__(self) -> None:
         self._nameless = frozenset(words("traps.toml", "addresses"))

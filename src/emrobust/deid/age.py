@@ -26,6 +26,7 @@ class Age(Detector):
 
     kinds: ClassVar[tuple[str, ...]] = ("age",)
     source: ClassVar[str] = "45 CFR 164.514(b)(2)(i)(C)"
+    triggers = (_AGE,)
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""

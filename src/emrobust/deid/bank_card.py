@@ -21,6 +21,7 @@ class BankCard(Labelled):
 
     kinds: ClassVar[tuple[str, ...]] = ("bank_card",)
     source: ClassVar[str] = "ISO/IEC 7812 (Luhn; prefixes of UnionPay, Visa, Mastercard, JCB, Amex)"
+    shapes = (_DIGITS,)
     value: ClassVar[str] = r"\d{4}(?:[ \n-]{0,2}\d){6,15}"
     shortest: ClassVar[int] = 10
     score: ClassVar[float] = 0.95

@@ -23,6 +23,7 @@ class BedNumber(Labelled):
 
     kinds: ClassVar[tuple[str, ...]] = ("bed_no",)
     source: ClassVar[str] = "labels.csv; ward usage"
+    shapes = (_BED,)
     value: ClassVar[str] = (
         r"[+加]?(?:[A-Za-z]{0,2}\d{1,4}[A-Za-z]?(?:-\d{1,3})?)(?![\d.年月张]|\s?(?:day|hour|week|time|min|h\b))床?"
     )

@@ -74,6 +74,11 @@ _CLAUSE = re.compile(rf"[,。;、\s]({_M}[./-]{_D}[日号]?)(?=\s?{either(_GRAMM
 _THIS_YEAR = re.compile(
     rf"[今去前当同次本于](?:(?<!于)年|(?<=于)(?<![小大低高少多晚早].))\s?({_M}月)(?![\d份])"
 )
+# 11-03 22:15, and a day alone behind a date: 2月14日摔倒, 15日来院.
+_TIMED = re.compile(rf"(?<![\d.:/-])({_M}[-/.]{_D})(?=\s{{1,2}}(?:[01]?\d|2[0-3]):[0-5]\d)")
+_DAY = re.compile(
+    rf"[,。;、至]({_D}[日号])(?=晨|晚|上午|下午|凌晨|{either(_GRAMMAR, 'date', 'done')})"
+)
 _BORN = re.compile(rf"{either(_GRAMMAR, 'date', 'born')}\s?[:为]?\s?({_M}[-./]{_D}|\d{{6}})(?!\d)")
 
 
@@ -83,6 +88,7 @@ class Date(Detector):
 
     kinds: ClassVar[tuple[str, ...]] = ("date",)
     source: ClassVar[str] = "GB/T 7408; clinical usage"
+    triggers = (_DIGITS, _HAN, _NAMED, _AFTER_YU, _CLAUSE, _THIS_YEAR, _TIMED, _BORN)
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""
@@ -108,6 +114,9 @@ class Date(Detector):
         found += self.spans(_AFTER_YU, text, 0.75, "a short date behind 于", 1)
         found += self.spans(_CLAUSE, text, 0.7, "a short date before what was done", 1)
         found += self.spans(_THIS_YEAR, text, 0.75, "a month behind 今年 or 于", 1)
+        found += self.spans(_TIMED, text, 0.8, "a short date before a time", 1)
+        if found:
+            found += self.spans(_DAY, text, 0.7, "a day behind a date", 1)
         found += self.spans(_BORN, text, 0.85, "a short date behind 出生", 1)
         if has_english(text):
             found += [

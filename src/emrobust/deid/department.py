@@ -36,6 +36,7 @@ class Department(Detector):
             rf"{alternatives(names | short)}"
             rf"(?:(?P<ward>{_WARD})|(?P<bed>(?=\s?(?:\d{{1,3}}|[+加]\d)床)))"
         )
+        self.triggers = (_LABELLED, self._named)
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""

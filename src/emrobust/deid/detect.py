@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from emrobust import registry
 from emrobust.deid.detector import Detector, Row, fold
+from emrobust.deid.prefilter import Prefilter, fold_all
 from emrobust.deid.spans import Span, resolve
 
 
@@ -42,3 +43,28 @@ def detect(text: str, detectors: Sequence[Detector], row: Row | None = None) -> 
     folded = fold(text)
     found = [span for detector in detectors for span in detector.find(folded, row)]
     return resolve(found, text)
+
+
+def detect_all(
+    texts: Sequence[str], detectors: Sequence[Detector], rows: Sequence[Row | None] | None = None
+) -> list[list[Span]]:
+    """What `detect` finds in each of many texts, in a fraction of the time.
+
+    Args:
+        texts: the originals; some thousands at once are best.
+        detectors: from `load`.
+        rows: values of other columns of the same row, by kind, one for each text.
+    """
+    folded, array = fold_all(texts)
+    prefilter = _prefilter(tuple(detectors))
+    found: list[list[Span]] = [[] for _ in texts]
+    for detector in detectors:
+        for place in prefilter.choose(detector, array, rows):
+            spans = detector.find(folded[place], rows[place] if rows else None)
+            found[place] += spans
+    return [resolve(spans, text) for spans, text in zip(found, texts, strict=True)]
+
+
+@functools.lru_cache(maxsize=8)
+def _prefilter(detectors: tuple[Detector, ...]) -> Prefilter:
+    return Prefilter(detectors)

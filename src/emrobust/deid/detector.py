@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from emrobust.deid.spans import Span
 
@@ -28,7 +33,7 @@ _FOLDED = re.compile("[！-～‐-―−﹣\u3000\xa0\u2002\u2003\u2009\u200b-\u
 # A number written in Chinese numerals; the classifiers 十 and 百 are not in it.
 _NUMERALS = "〇零○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖"
 _DIGITS = str.maketrans(_NUMERALS, "00012345678912123456789")
-_SPELLED = re.compile(f"[{_NUMERALS}](?:[ -]?[{_NUMERALS}Xx\\d]){{6,}}")
+SPELLED = re.compile(f"[{_NUMERALS}](?:[ -]?[{_NUMERALS}Xx\\d]){{6,}}")
 
 
 def fold(text: str) -> str:
@@ -40,9 +45,18 @@ def fold(text: str) -> str:
     ``·``; ``，`` becomes ``,``, while ``、`` and ``。`` stay. Offsets stay those of the original.
     """
     folded = text.translate(_FOLD) if _FOLDED.search(text) else text
-    if _SPELLED.search(folded):
-        return _SPELLED.sub(lambda match: match[0].translate(_DIGITS), folded)
+    if SPELLED.search(folded):
+        return SPELLED.sub(lambda match: match[0].translate(_DIGITS), folded)
     return folded
+
+
+@functools.cache
+def fold_table() -> npt.NDArray[np.uint32]:
+    """What every code point becomes by the first step of `fold`, one character for one."""
+    table = np.arange(sys.maxunicode + 1, dtype=np.uint32)
+    for code, to in _FOLD.items():
+        table[code] = to if isinstance(to, int) else ord(to)
+    return table
 
 
 _ENGLISH = re.compile(r"[A-Z](?:[a-z]{2}|[rs]\b|[A-Z]+ [A-Z]{2})")
@@ -60,11 +74,15 @@ class Detector(ABC):
         kinds: what it may find, keys of `emrobust.placeholders.PLACEHOLDERS`.
         source: where its knowledge comes from.
         default: whether it runs when no detectors are named; engines that need a model don't.
+        triggers: patterns of which at least one matches in every folded text in which `find`
+            finds something that the row doesn't tell; None where nobody knows. `prefilter` shows
+            a detector only the texts that its triggers may match.
     """
 
     kinds: ClassVar[tuple[str, ...]]
     source: ClassVar[str]
     default: ClassVar[bool] = True
+    triggers: tuple[re.Pattern[str], ...] | None = None
 
     @property
     def name(self) -> str:

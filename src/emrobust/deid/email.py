@@ -10,7 +10,7 @@ from emrobust.deid.spans import Span
 from emrobust.registry import register
 
 _ADDRESS = re.compile(
-    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}\s{0,2}(?:@|\(at\)|\[at\])\s{0,2}"
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+'-]{1,64}\s{0,2}(?:@|\(at\)|\[at\])\s{0,2}"
     r"[A-Za-z0-9-]{1,63}(?:\s?\.\s?[A-Za-z0-9-]{2,63}){1,4}"
 )
 _SIGNS = re.compile(r"@|[(\[]at[)\]]")
@@ -22,6 +22,7 @@ class Email(Detector):
 
     kinds: ClassVar[tuple[str, ...]] = ("email",)
     source: ClassVar[str] = "RFC 5321, the part in use"
+    triggers = (_ADDRESS,)
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""

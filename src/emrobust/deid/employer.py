@@ -30,6 +30,7 @@ _ENGLISH = re.compile(
 )
 _PLACE = re.compile(rf"^[{HAN}]{{2,4}}(?:市|县|区|镇)")
 _TOLD = re.compile("(?:就读于?|就职于|任职于|单位:?)$")
+_AT_WORK = re.compile("上班|工作|打工|任职|就职|读书|上学|就读|念书")
 _SURE = words(_GRAMMAR, "employer", "sure")
 _NONE = frozenset(words(_GRAMMAR, "employer", "none"))
 _FARTHEST = 26
@@ -42,6 +43,7 @@ class Employer(Detector):
 
     kinds: ClassVar[tuple[str, ...]] = ("employer",)
     source: ClassVar[str] = "naming rules for enterprises (2020); traps.toml"
+    triggers = (_FIELD, _SUFFIX, _ENGLISH)
 
     def __init__(self) -> None:
         self._nameless = re.compile(f"(?:{alternatives(words('traps.toml', 'employers'))})+")
@@ -70,7 +72,9 @@ class Employer(Detector):
             before = text[start : suffix.start()]
             if len(before) < 2 or self._nameless.fullmatch(before):
                 continue
-            told = _TOLD.search(text, 0, start)
+            told = _TOLD.search(text, 0, start) or (
+                text[start - 1 : start] == "在" and _AT_WORK.match(text, suffix.end())
+            )
             if not told and not _PLACE.search(before) and not is_name_like(before):
                 continue
             near = text[max(0, start - _NEAR) : start] + text[suffix.end() : suffix.end() + _NEAR]

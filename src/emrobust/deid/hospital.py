@@ -25,13 +25,15 @@ _KNOWN = re.compile(
 )
 _SHORT = re.compile(
     rf"{either('places.toml', 'hospitals')}"
-    rf"(?:(?<=院)|(?={either(_GRAMMAR, 'hospital', 'behind_short')}|[{HAN}]{{0,4}}科))"
+    rf"(?:(?<=院)|[一二三四]院|(?={either(_GRAMMAR, 'hospital', 'behind_short')}|[{HAN}]{{0,4}}科))"
 )
 _ENGLISH = re.compile(
     r"\b(?:(?!(?:At|The|To|From|In|Our|This|Local|Of)\b)[A-Z][A-Za-z.'-]{1,30}\s"
     r"(?:of\s|the\s|and\s|&\s)?){1,5}"
     rf"(?:{'|'.join(words(_GRAMMAR, 'hospital', 'english'))})\b(?:\sof\s[A-Z][a-z]+)?"
 )
+# 市一院, 县二院: which town's is known where the note was written.
+_NUMBERED = re.compile(r"(?<![本我外贵该某])[省市县区][一二三四五六]院")
 # Our own hospital, or several: no name.
 _OWN = re.compile("[我本]院|[我本贵该][市县区镇乡村]|[您你咱他]们|[一二两三多几各]家")
 # What only a name has: a place, or a number or kind behind something else.
@@ -50,6 +52,7 @@ class Hospital(Detector):
 
     kinds: ClassVar[tuple[str, ...]] = ("hospital",)
     source: ClassVar[str] = "naming rules for medical institutions (1994); places.toml, traps.toml"
+    triggers = (_SUFFIX, _SHORT, _NUMBERED, _ENGLISH)
 
     def __init__(self) -> None:
         self._nameless = frozenset(words("traps.toml", "hospitals"))
@@ -67,6 +70,7 @@ class Hospital(Detector):
                 done = branch.end() if branch else suffix.end()
                 found.append(self.span(start, done, 0.9, "a name before 医院 and the like"))
             found += self.spans(_SHORT, text, 0.8, "a well-known hospital's short name")
+            found += self.spans(_NUMBERED, text, 0.8, "a numbered hospital of a town")
         if has_english(text):
             found += self.spans(_ENGLISH, text, 0.85, "a name before Hospital and the like")
         return found

@@ -31,6 +31,7 @@ class IdentityCard(Labelled):
 
     kinds: ClassVar[tuple[str, ...]] = ("id_card",)
     source: ClassVar[str] = "GB 11643-1999; regions of GB/T 2260 (regions.csv)"
+    shapes = (_CARD,)
     value: ClassVar[str] = rf"[1-8](?:{_GAP}[\d*]){{13,16}}{_GAP}[\dXx*](?![\dA-Za-z])"
     shortest: ClassVar[int] = 15
     score: ClassVar[float] = 0.99

@@ -33,15 +33,18 @@ class Labelled(Detector):
         value: pattern of the value behind the label.
         score: of a labelled value.
         shortest: how many characters a value has at least.
+        shapes: patterns that `more` looks for.
     """
 
     source: ClassVar[str] = "labels.csv; field names of hospital information systems"
     value: ClassVar[str] = NUMBER
     shortest: ClassVar[int] = 4
     score: ClassVar[float] = 0.96
+    shapes: tuple[re.Pattern[str], ...] = ()
 
     def __init__(self) -> None:
         self._labelled = pattern(self.kinds[0], self.value)
+        self.triggers = (self._labelled, *self.shapes)
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""

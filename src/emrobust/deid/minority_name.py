@@ -28,6 +28,7 @@ class MinorityName(Detector):
         "doctor_name",
     )
     source: ClassVar[str] = "names.toml: characters of transliteration (GB/T 17693)"
+    triggers = (_DOTTED,)
 
     def __init__(self) -> None:
         self._letters = frozenset(read_toml("names.toml")["transliteration"])

@@ -22,6 +22,7 @@ class Passport(Labelled):
 
     kinds: ClassVar[tuple[str, ...]] = ("passport",)
     source: ClassVar[str] = "labels.csv; numbering of Chinese passports"
+    shapes = (_SHAPE,)
 
     def more(self, text: str) -> Iterable[Span]:
         """See `Labelled.more`."""

@@ -27,6 +27,7 @@ class Permit(Labelled):
 
     kinds: ClassVar[tuple[str, ...]] = ("permit",)
     source: ClassVar[str] = "labels.csv; check digits of the Hong Kong and Taiwan identity cards"
+    shapes = (_SHAPE,)
     value: ClassVar[str] = (
         rf"(?:{NUMBER}|[\u4e00-\u9fff]{{1,3}}字第?\s?\d{{4,12}}号?)(?:\([\dA]\))?"
     )

@@ -23,6 +23,7 @@ class Plate(Detector):
 
     kinds: ClassVar[tuple[str, ...]] = ("plate",)
     source: ClassVar[str] = "GA 36-2018"
+    triggers = (_PLATE,)
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""

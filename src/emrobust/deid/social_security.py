@@ -20,6 +20,7 @@ class SocialSecurity(Labelled):
 
     kinds: ClassVar[tuple[str, ...]] = ("social_security",)
     source: ClassVar[str] = "labels.csv; shape of the SSN (Social Security Administration)"
+    shapes = (_SSN,)
 
     def more(self, text: str) -> Iterable[Span]:
         """See `Labelled.more`."""

@@ -28,6 +28,7 @@ class Url(Detector):
 
     kinds: ClassVar[tuple[str, ...]] = ("url", "ip")
     source: ClassVar[str] = "RFC 3986, RFC 4291; common top-level domains"
+    triggers = (_URL, _IP)
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""
