@@ -27,6 +27,8 @@ ROOMS = {
     "perturbation": "emrobust.perturb",
     "adversary": "emrobust.train.adversaries",
     "loss": "emrobust.train.losses",
+    "explainer": "emrobust.explain",
+    "calibrator": "emrobust.evaluate.calibration",
 }
 
 _components: dict[tuple[str, str], type] = {}

@@ -10,9 +10,11 @@ import traceback
 
 from emrobust.cli.app import app
 from emrobust.cli.deid import run_deid
+from emrobust.cli.explain import run_explain
 from emrobust.errors import EmrobustError
 
 app.command(name="deid")(run_deid)
+app.command(name="explain")(run_explain)
 
 
 def main() -> None:

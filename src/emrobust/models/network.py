@@ -18,7 +18,7 @@ from torch import nn
 from emrobust import registry, runs
 from emrobust.errors import ModelError, RunError
 from emrobust.models.dropout import MaskSource
-from emrobust.models.vocabulary import Vocabulary
+from emrobust.models.vocabulary import Vocabulary, locate
 
 FILE = "network.json"
 WEIGHTS = "weights.safetensors"
@@ -28,8 +28,8 @@ class Network(nn.Module):
     """Token numbers → one logit a label.
 
     A subclass is one file with ``@register("model")``; its keyword-only constructor arguments
-    are its settings. It gives `new`, `restore`, `encode`, `embed` and `classify`, and saves in
-    `save_vocabulary` what `restore` needs. ``head`` is the output layer.
+    are its settings. It gives `new`, `restore`, `encode`, `locate`, `embed` and `classify`, and
+    saves in `save_vocabulary` what `restore` needs. ``head`` is the output layer.
 
     Rows are padded on the right; a row's logits must not depend on how far.
     """
@@ -60,6 +60,10 @@ class Network(nn.Module):
     @abstractmethod
     def encode(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         """Token numbers of each text, at least one and at most ``max_length``."""
+
+    @abstractmethod
+    def locate(self, text: str, max_length: int) -> list[tuple[int, int]]:
+        """Where in the text each token of `encode` stands; (0, 0) for one that stands nowhere."""
 
     @abstractmethod
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
@@ -215,6 +219,10 @@ class WordNetwork(Network):
     def encode(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         """Ideographs, digits and marks one by one, words whole."""
         return [self.vocabulary.encode(text, max_length) for text in texts]
+
+    def locate(self, text: str, max_length: int) -> list[tuple[int, int]]:
+        """The ranges of the first tokens."""
+        return locate(text)[:max_length] or [(0, 0)]
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """Rows of the embedding table; zeros on padding."""

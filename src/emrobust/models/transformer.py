@@ -124,18 +124,39 @@ class Transformer(Network):
 
     def encode(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         """Token numbers with the checkpoint's special tokens; longer texts are cut."""
-        room = getattr(self.encoder.config, "max_position_embeddings", None)
-        limit = max_length if room is None else min(max_length, room - self.first_position)
         if not len(texts):
             return []
         encoded = self.tokenizer(
             list(texts),
             truncation=True,
-            max_length=limit,
+            max_length=self._limit(max_length),
             return_attention_mask=False,
             return_token_type_ids=False,
         )
         return cast("list[list[int]]", encoded["input_ids"])
+
+    def locate(self, text: str, max_length: int) -> list[tuple[int, int]]:
+        """The tokenizer's own ranges.
+
+        Raises:
+            ModelError: it is one of the slow kind, which knows none.
+        """
+        if not self.tokenizer.is_fast:
+            raise ModelError(
+                "this checkpoint's tokenizer does not say where its tokens stand",
+                "Give the checkpoint a tokenizer.json, or explain by occlusion.",
+            )
+        encoded = self.tokenizer(
+            text,
+            truncation=True,
+            max_length=self._limit(max_length),
+            return_offsets_mapping=True,
+        )
+        return [(int(start), int(end)) for start, end in encoded["offset_mapping"]]
+
+    def _limit(self, max_length: int) -> int:
+        room = getattr(self.encoder.config, "max_position_embeddings", None)
+        return max_length if room is None else min(max_length, room - self.first_position)
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """Word embeddings, before positions, types and LayerNorm."""

@@ -18,6 +18,17 @@ def tokenize(text: str) -> list[str]:
     return _TOKEN.findall(text.lower())
 
 
+def locate(text: str) -> list[tuple[int, int]]:
+    """The range of each token of `tokenize` in the text as it was given."""
+    lowered = text.lower()
+    found = [match.span() for match in _TOKEN.finditer(lowered)]
+    if len(lowered) == len(text):
+        return found
+    # One capital may become two characters (İ).
+    origin = [place for place, character in enumerate(text) for _ in character.lower()]
+    return [(origin[start], origin[end - 1] + 1) for start, end in found]
+
+
 class Vocabulary:
     """Token → number; 0 is padding and 1 stands for every token that training never saw.
 

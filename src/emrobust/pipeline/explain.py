@@ -69,14 +69,14 @@ class Explained(NamedTuple):
 
 
 def explain(
-    folder: Path, out: Path, wishes: Wishes = Wishes(), data: Path | None = None
+    folder: Path, out: Path, wishes: Wishes | None = None, data: Path | None = None
 ) -> Explained:
     """Write the case pages of a run.
 
     Args:
         folder: the run.
         out: folder to write.
-        wishes: what to explain.
+        wishes: what to explain; absent: the worst errors.
         data: the prepared folder that it was trained on, where it does not lie in the run.
 
     Raises:
@@ -84,6 +84,7 @@ def explain(
         ConfigError: no such method.
         RunError: no finished run, or the prepared folder is another.
     """
+    wishes = wishes or Wishes()
     run = training.load(folder)
     model = run.estimator()
     explainers = _explainers(model, wishes.method)

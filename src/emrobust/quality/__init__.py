@@ -1,0 +1,1 @@
+"""Labels and texts that may be wrong."""
