@@ -136,7 +136,7 @@ def test_a_column_that_nobody_named_gets_nowhere(folder, run, measured, treated,
     for made in (run.folder, measured, treated, tmp_path):
         assert not holding(made, CANARY)
         assert holding(made, "支气管炎")
-    assert "2 (备注, 内部号)" in (treated / deid.REPORT).read_text(encoding="utf-8")
+    assert "2 列：备注, 内部号" in (treated / deid.REPORT).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", list(WRITE))

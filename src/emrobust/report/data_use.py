@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from emrobust.config import Governance
 from emrobust.report.words import Words
 
 STRINGS = "data_use_strings.toml"
@@ -32,14 +33,13 @@ def describe(record: Record, language: str) -> DataUse:
         record: by the keys of ``[governance]``; empty where none was given.
         language: ``zh`` or ``en``.
     """
-    words = Words(language, STRINGS)
-    rows = [(words(key), str(value)) for key, value in record.items() if key != "data_level"]
-    if "data_level" in record:
-        rows.append((words("data_level"), level(record, words)))
-    return DataUse(words("heading"), words("text" if rows else "none"), rows)
+    w = Words(language, STRINGS)
+    shown = {**record, **({"data_level": level(record, w)} if record else {})}
+    rows = [(w(key), str(shown[key])) for key in Governance.model_fields if key in shown]
+    return DataUse(w("heading"), w("text" if rows else "none"), rows)
 
 
-def level(record: Record, words: Words) -> str:
+def level(record: Record, w: Words) -> str:
     """The data level with its meaning."""
     number = record["data_level"]
-    return words("level", number=number, meaning=words(f"level_{number}"))
+    return w("level", number=number, meaning=w(f"level_{number}"))

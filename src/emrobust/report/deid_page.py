@@ -19,6 +19,7 @@ from markupsafe import Markup
 from emrobust import config, runs
 from emrobust.deid import risk
 from emrobust.deid.audit import wilson
+from emrobust.placeholders import PLACEHOLDERS
 from emrobust.report import data_use, plot
 from emrobust.report.page import content_hash, read_template
 from emrobust.report.words import Words, load
@@ -82,6 +83,7 @@ def render(facts: Facts, name: str = "", language: str = "zh") -> str:
         w=w,
         title=f"{w('title')} {name}".strip(),
         name=name,
+        today=_today(),
         style=Markup(style),  # noqa: S704 (our own file)
         style_hash=content_hash(style),
         version=metadata.version("emrobust"),
@@ -99,7 +101,11 @@ def render(facts: Facts, name: str = "", language: str = "zh") -> str:
         local=_local(facts.get("local"), names),
         data_use=data_use.describe(facts.get("governance", {}), language),
         how=_how(facts, w),
-        operators=[(names.kind(k), names.operator(o)) for k, o in facts["operators"].items()],
+        operators=[
+            (names.kind(kind), names.operator(facts["operators"][kind]))
+            for kind in PLACEHOLDERS
+            if kind in facts["operators"]
+        ],
     )  # fmt: skip
 
 
@@ -108,6 +114,11 @@ def environment() -> jinja2.Environment:
     return jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+
+
+def _today() -> str:
+    """The day on this machine's clock: UTC would be yesterday's on a Chinese morning."""
+    return f"{dt.datetime.now().astimezone():%Y-%m-%d}"
 
 
 def _total(facts: Facts) -> int:
@@ -135,6 +146,9 @@ def _verdict(facts: Facts, w: Words) -> list[str]:
             w("verdict_risk", k=of["k"], grade=of["grade"], maximum=f"{of['maximum_risk']:.3f}",
               average=f"{of['average_risk']:.3f}")
         )  # fmt: skip
+        unmet = sum(not benchmark["met"] for benchmark in of["benchmarks"])
+        if unmet:
+            lines.append(w("verdict_unmet", unmet=unmet, all=len(of["benchmarks"])))
     return lines
 
 
@@ -217,7 +231,9 @@ def _risk(of: Facts | None, w: Words) -> list[tuple[str, str]]:
     if not of:
         return []
     counts = [(w(key), f"{of[key]:,}") for key in ("patients", "classes")]
-    below = [(w("below", k=k), f"{share:.1%}") for k, share in of["share_below"].items()]
+    # Read back from JSON, keys come in the order of their letters.
+    shares = sorted(of["share_below"].items(), key=lambda item: int(item[0]))
+    below = [(w("below", k=k), f"{share:.1%}") for k, share in shares]
     return [
         *counts,
         (w("card_k"), f"{of['k']:,}"),
@@ -299,8 +315,8 @@ def _how(facts: Facts, w: Words) -> list[tuple[str, str]]:
     ]
     if "dropped_columns" in facts:
         dropped = facts["dropped_columns"]
-        names = f" ({', '.join(dropped)})" if dropped else ""
-        rows.append((w("how_dropped"), f"{len(dropped)}{names}"))
+        value = w("dropped", n=len(dropped), names=", ".join(dropped)) if dropped else "0"
+        rows.append((w("how_dropped"), value))
     return rows
 
 
@@ -341,6 +357,6 @@ def render_assessment(facts: Facts, name: str = "") -> str:
         },
         benchmark=lambda key: names.words(f"benchmark_{key}"),
         grade=lambda number: names.words(f"grade_{number}"),
-        today=f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}",
+        today=_today(),
         version=metadata.version("emrobust"),
     )
