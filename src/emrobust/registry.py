@@ -28,6 +28,10 @@ ROOMS = {
     "adversary": "emrobust.train.adversaries",
     "loss": "emrobust.train.losses",
     "explainer": "emrobust.explain",
+    "goal": "emrobust.attack.goals",
+    "constraint": "emrobust.attack.constraints",
+    "transformation": "emrobust.attack.transformations",
+    "search": "emrobust.attack.searches",
     "calibrator": "emrobust.evaluate.calibration",
 }
 
@@ -62,7 +66,7 @@ def kind(word: str) -> str:
 def _plural(kind: str) -> str:
     if kind.endswith("y"):
         return f"{kind[:-1]}ies"
-    return f"{kind}es" if kind.endswith("s") else f"{kind}s"
+    return f"{kind}es" if kind.endswith(("s", "ch")) else f"{kind}s"
 
 
 def names(kind: str) -> dict[str, str]:

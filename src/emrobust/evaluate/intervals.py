@@ -58,7 +58,7 @@ def draws(seed: int, patients: int, resamples: int) -> Iterator[NDArray[np.int64
             yield np.bincount(drawn, minlength=patients)
 
 
-def _chunks(
+def chunks(
     seed: int, patients: int, resamples: int, dtype: type[np.floating]
 ) -> Iterator[NDArray[np.floating]]:
     """The draws as matrices [some, patients] of bounded size."""
@@ -113,6 +113,7 @@ def resample_f1(
     *,
     resamples: int,
     seed: int,
+    patients: int | None = None,
 ) -> tuple[Floats, Floats]:
     """F1 of each draw and label, and micro-F1 of each draw.
 
@@ -125,6 +126,8 @@ def resample_f1(
         patient: int64 [n], patients numbered from 0 without gaps.
         resamples: the number of draws.
         seed: names the draws.
+        patients: how many there are; absent: those of these rows. Given for a part of the
+            records, so that it gets the draws of the whole.
 
     Returns:
         float64 [resamples, K] (its mean over labels is macro-F1) and float64 [resamples].
@@ -132,7 +135,8 @@ def resample_f1(
     found, wrong = np.zeros((2, resamples, truth.shape[1]), dtype=np.int64)
     right_cells = _entries(truth & predicted, patient)
     wrong_cells = _entries(truth ^ predicted, patient)
-    for number, weight in enumerate(draws(seed, int(patient.max()) + 1, resamples)):
+    known = int(patient.max()) + 1 if patients is None else patients
+    for number, weight in enumerate(draws(seed, known, resamples)):
         _summed(weight, right_cells, found[number])
         _summed(weight, wrong_cells, wrong[number])
     either = 2 * found + wrong
@@ -177,7 +181,7 @@ def _resample_sums(
     ]
     parts = by_patient(np.hstack(columns), predictions.patient, predictions.patients)
     sums = np.concatenate(
-        [chunk @ parts for chunk in _chunks(seed, predictions.patients, resamples, np.float64)]
+        [chunk @ parts for chunk in chunks(seed, predictions.patients, resamples, np.float64)]
     )
     rows_drawn = sums[:, -1]
     decisions = rows_drawn * truth.shape[1]
@@ -197,7 +201,7 @@ def _resample_average_precision(predictions: Predictions, resamples: int, seed: 
         for label in np.flatnonzero(predictions.truth.any(axis=0))
     ]
     means = []
-    for chunk in _chunks(seed, predictions.patients, resamples, np.float32):
+    for chunk in chunks(seed, predictions.patients, resamples, np.float32):
         weights = np.ascontiguousarray(chunk.T)
         total, known = np.zeros(len(chunk)), np.zeros(len(chunk))
         for everyone, positive in ranked:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from random import Random
 
 from emrobust.errors import ConfigError
+from emrobust.lexicon.table import Use, serves
 from emrobust.perturb.edits import Edit
 from emrobust.perturb.tokens import TABLES
 
@@ -15,8 +16,13 @@ _LONGEST = 3  # characters of a term
 
 
 @functools.cache
-def load(name: str) -> Mapping[str, tuple[str, ...]]:
+def load(name: str, use: Use = "all") -> Mapping[str, tuple[str, ...]]:
     """The table ``tables/NAME.csv`` with the columns term and others (separated by ``|``).
+
+    Args:
+        name: of the table.
+        use: pairs of the training partition, of the one held out for robustness suites, or all;
+            a hash of the pair alone decides, as in the lexicon.
 
     Raises:
         ConfigError: it is missing, or a term is confused with itself.
@@ -29,7 +35,8 @@ def load(name: str) -> Mapping[str, tuple[str, ...]]:
                 others = tuple(row["others"].split("|"))
                 if row["term"] in others or "" in others:
                     raise ConfigError(f"{path}, row {number}: the term is among its others.")
-                found[row["term"]] = others
+                if kept := tuple(other for other in others if serves(row["term"] + other, use)):
+                    found[row["term"]] = kept
     except (OSError, KeyError, UnicodeDecodeError):
         raise ConfigError(f"the table {path} cannot be read.") from None
     return found

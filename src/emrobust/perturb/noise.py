@@ -8,6 +8,7 @@ import tomllib
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emrobust.errors import ConfigError
+from emrobust.lexicon.table import Use
 from emrobust.perturb.tokens import TABLES
 
 
@@ -49,8 +50,16 @@ class Noise(_Section):
 
     keys: dict[str, str]
     template: Template
+    held_out: Template
     punctuation: Punctuation
     placeholder: Placeholder
+
+    def residue(self, use: Use) -> Template:
+        """The residue for training, that which is kept for robustness suites, or both."""
+        if use != "all":
+            return self.held_out if use == "test" else self.template
+        both = (self.template.model_dump(), self.held_out.model_dump())
+        return Template(**{key: both[0][key] + both[1][key] for key in both[0]})
 
 
 @functools.lru_cache(maxsize=1)

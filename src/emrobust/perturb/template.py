@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import ClassVar
 
+from emrobust.lexicon.table import Use
 from emrobust.perturb import noise
 from emrobust.perturb.edits import Edit
 from emrobust.perturb.perturbation import Gaps, Language, Perturbation, check_rate
@@ -24,17 +25,25 @@ class Template(Perturbation):
         rate: share of the clauses that get residue.
         heading: P(a heading stands in front once more).
         closing: P(a phrase such as 见病历 is added).
+        use: residue for training, that which is held out for robustness suites, or all.
     """
 
     source: ClassVar[str] = "templates of hospital information systems"
     language: ClassVar[Language] = "both"
     rewrites: ClassVar[bool] = True
 
-    def __init__(self, *, rate: float = 0.1, heading: float = 0.15, closing: float = 0.15) -> None:
+    def __init__(
+        self,
+        *,
+        rate: float = 0.1,
+        heading: float = 0.15,
+        closing: float = 0.15,
+        use: Use = "train",
+    ) -> None:
         self.gaps = Gaps(rate)
         self.heading = check_rate(heading, "heading")
         self.closing = check_rate(closing, "closing")
-        self.words = noise.load().template
+        self.words = noise.load().residue(use)
 
     def propose(self, text: str, random: Random) -> list[Edit]:
         """See `Perturbation.propose`."""

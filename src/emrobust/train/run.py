@@ -6,7 +6,7 @@ model/               the fitted estimator (model-0, model-1 … under cross-vali
 predictions.parquet  probabilities for validation and test records, never their text
 thresholds.json      tuned on the validation split
 history.json         the learning curve
-calibration.json     how probabilities are mapped to calibrated ones; absent where it wasn't asked for
+calibration.json     how probabilities are calibrated; absent where validation rows are too few
 prepared.json        what the prepared table was: summaries, split and leakage facts, lengths
 manifest.json        checksums of all of these, written last: its presence means "complete"
 checkpoint/          only while training: the state to go on from

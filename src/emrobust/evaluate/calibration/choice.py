@@ -67,7 +67,7 @@ def choose(given: Predictions, *, wanted: str = AUTO, seed: int = 0, bins: int =
     kinds = {name: kind(name) for name in names}
     if given.n < _LEAST_RECORDS or given.patients < 2 * _FOLDS:
         raise InputError(
-            f"{given.n} validation records of {given.patients} patients are too few to calibrate on",
+            f"{given.n} validation records of {given.patients} patients are too few to calibrate",
             f"It takes {_LEAST_RECORDS} records of {2 * _FOLDS} patients; validate on more.",
         )
     held_out = {name: _held_out(of, given, seed) for name, of in kinds.items()}

@@ -1,4 +1,4 @@
-"""Isotonic: the best rising step function of each label, drawn as a line; of all where it is rare."""
+"""Isotonic: the best rising curve of each label; a rare label takes that of all together."""
 
 from __future__ import annotations
 

@@ -1,0 +1,206 @@
+"""A model's score on a suite beside its score on the same records as they were written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from emrobust import config
+from emrobust.errors import InputError
+from emrobust.evaluate import intervals, metrics
+from emrobust.evaluate.metrics import Floats
+from emrobust.evaluate.predictions import Predictions
+from emrobust.evaluate.suites.write import Kind
+
+MEASURES = ("macro_f1", "micro_f1")
+
+
+@dataclass(frozen=True)
+class LabelDrop:
+    """One label; scores are None where it has no case, which is not a score of 0."""
+
+    support: int
+    standard: float | None
+    suite: float | None
+
+
+@dataclass(frozen=True)
+class SuiteScore:
+    """Scores on a suite, on the standard records, and the relative drop between the two.
+
+    Macro-F1 is the mean over labels with a case on both sides, so the two can be compared; it
+    may differ a little from that of all test records.
+
+    Attributes:
+        name: of the suite.
+        kind: of the suite.
+        n: its records.
+        patients: their patients.
+        standard: measure → score on the standard records.
+        suite: measure → score on the suite.
+        drop: measure → (standard - suite) / standard; None where the standard score is 0.
+        interval: measure → of the drop; empty without a bootstrap.
+        ece: calibration error on the suite.
+        given: labels given to a record of the suite, on average.
+        labels: labels with a case on both sides.
+        per_label: every label.
+        about: how the suite was made.
+    """
+
+    name: str
+    kind: Kind
+    n: int
+    patients: int
+    standard: Mapping[str, float]
+    suite: Mapping[str, float]
+    drop: Mapping[str, float | None]
+    interval: Mapping[str, tuple[float, float]]
+    ece: float
+    given: float
+    labels: int
+    per_label: Mapping[str, LabelDrop]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def measure_file(
+    suite: tuple[str, Kind, Mapping[str, Any]],
+    of_suite: tuple[tuple[str, ...], Predictions],
+    standard: tuple[tuple[str, ...], Predictions],
+    *,
+    settings: config.Evaluate,
+    seed: int,
+) -> SuiteScore:
+    """Measure predictions of a suite's file against those of the standard records.
+
+    Args:
+        suite: its name, its kind and how it was made.
+        of_suite: record numbers and predictions of the suite.
+        standard: record numbers and predictions of all standard records.
+        settings: draws, confidence and bins.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: the suite holds records that are not among the standard ones.
+    """
+    name, kind, about = suite
+    ids, given = of_suite
+    place = {record: row for row, record in enumerate(standard[0])}
+    unknown = [record for record in ids if record not in place]
+    if unknown:
+        raise InputError(
+            f"the suite {name} has {len(unknown)} records that are no test records of the run",
+            "It was made of another table; delete its folder to have it made again.",
+        )
+    rows = np.array([place[record] for record in ids], dtype=np.int64)
+    taken = take(standard[1], rows)
+    moved = replace(given, patient=taken.patient, patients=taken.patients)
+    return compare(name, kind, taken, moved, settings=settings, seed=seed, about=about)
+
+
+def take(of: Predictions, rows: np.ndarray) -> Predictions:
+    """The predictions of some rows, patients numbered anew."""
+    known, patient = np.unique(of.patient[rows], return_inverse=True)
+    return replace(
+        of,
+        truth=of.truth[rows],
+        probability=of.probability[rows],
+        predicted=of.predicted[rows],
+        patient=patient.astype(np.int64),
+        patients=len(known),
+    )
+
+
+def compare(
+    name: str,
+    kind: Kind,
+    standard: Predictions,
+    suite: Predictions,
+    *,
+    settings: config.Evaluate,
+    seed: int,
+    about: Mapping[str, Any] | None = None,
+) -> SuiteScore:
+    """Measure a suite against standard records of the same numbering of patients.
+
+    The two need not have the same rows: both are resampled by the same draws of patients.
+
+    Raises:
+        InputError: the suite has no record.
+    """
+    if not suite.n or not standard.n:
+        raise InputError(f"the suite {name} has no records", "Give a table with test records.")
+    cases = [side.truth.sum(axis=0) for side in (standard, suite)]
+    both = (cases[0] > 0) & (cases[1] > 0)
+    f1 = [metrics.f1(metrics.count(side.truth, side.predicted)) for side in (standard, suite)]
+    scores = [_scores(side, own, both) for side, own in zip((standard, suite), f1, strict=True)]
+    return SuiteScore(
+        name=name,
+        kind=kind,
+        n=suite.n,
+        patients=len(np.unique(suite.patient)),
+        standard=scores[0],
+        suite=scores[1],
+        drop={measure: _drop(scores[0][measure], scores[1][measure]) for measure in MEASURES},
+        interval=_intervals((standard, suite), scores, both, settings, seed),
+        ece=metrics.ece(suite.truth, suite.probability, settings.bins),
+        given=float(suite.predicted.sum(axis=1).mean()),
+        labels=int(both.sum()),
+        per_label={
+            label: LabelDrop(
+                support=int(cases[1][k]),
+                standard=float(f1[0][k]) if cases[0][k] else None,
+                suite=float(f1[1][k]) if cases[1][k] else None,
+            )
+            for k, label in enumerate(suite.names)
+        },
+        about=about or {},
+    )
+
+
+def _scores(side: Predictions, f1: Floats, both: np.ndarray) -> dict[str, float]:
+    counts = metrics.count(side.truth, side.predicted).total()
+    macro = float(f1[both].mean()) if both.any() else 0.0
+    return {"macro_f1": macro, "micro_f1": float(metrics.f1(counts))}
+
+
+def _drop(standard: float, suite: float) -> float | None:
+    return (standard - suite) / standard if standard else None
+
+
+def _intervals(
+    sides: tuple[Predictions, Predictions],
+    scores: list[dict[str, float]],
+    both: np.ndarray,
+    settings: config.Evaluate,
+    seed: int,
+) -> dict[str, tuple[float, float]]:
+    if not settings.bootstrap or not both.any():
+        return {}
+    patients = max(side.patients for side in sides)
+    drawn = []
+    for side in sides:
+        label, micro = intervals.resample_f1(
+            side.truth,
+            side.predicted,
+            side.patient,
+            resamples=settings.bootstrap,
+            seed=seed,
+            patients=patients,
+        )
+        drawn.append({"macro_f1": label[:, both].mean(axis=1), "micro_f1": micro})
+    found = {}
+    for measure in MEASURES:
+        point = _drop(scores[0][measure], scores[1][measure])
+        if point is not None:
+            first, second = drawn[0][measure], drawn[1][measure]
+            of_draws = metrics.ratio(first - second, first)
+            centred = intervals.centred(of_draws, point)
+            found[measure] = intervals.percentile(centred, settings.confidence)
+    return found
