@@ -1,0 +1,1 @@
+"""Goals, one a file: what counts as a success."""

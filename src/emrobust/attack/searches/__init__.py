@@ -1,0 +1,1 @@
+"""Searches, one a file: which edits are tried, in which order."""

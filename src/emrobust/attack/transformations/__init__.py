@@ -1,0 +1,1 @@
+"""Transformations, one a file: which edits there are to choose from."""
