@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
 from emrobust import config
+from emrobust.cli import app
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -61,6 +65,27 @@ def test_every_command_of_the_readme_runs(clone):
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     for report in ("out/report", "out/comparison", "out/demo"):
         assert list((clone / report).rglob("report.html")), report
+
+
+def test_every_command_of_the_guide_to_deidentification_runs(tmp_path, monkeypatch):
+    """In this process, since every start of Python costs a second."""
+    guide = ROOT / "docs" / "deid.md"
+    monkeypatch.chdir(tmp_path)
+    (project,) = blocks(guide, "toml")
+    Path("hospital.toml").write_text(project, encoding="utf-8")
+    marked = {"name": "chief_complaint", "spans": [[0, 2, "date", "right"]], "missed": []}
+    reviewed = [{"row": 1, "reviewed": True, "fields": [marked]}]
+    Path("corrections.json").write_text(
+        json.dumps({"version": 1, "sheet": "a", "documents": reviewed}), encoding="utf-8"
+    )
+    for command in commands(guide):
+        program, *words = shlex.split(command)
+        assert program == "emrobust"
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception}"
+    for name in ("treated/deid_report.html", "table.deid_report.html", "sheet.html",
+                 "decisions.csv", "keys/table.mapping", "treated/local.json"):  # fmt: skip
+        assert Path(name).stat().st_size > 0, name
 
 
 def test_both_readmes_have_the_same_commands():

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -72,10 +72,13 @@ def treat_table(
         raise ConfigError("--out is the table itself", "The original is never touched.")
     enabled = settings.model_copy(update={"enabled": True})
     deidentifier = deid.Deidentifier(enabled, wishes)
-    stream = deidentifier.stream(read_table(path, plan))
+    opened = _open(path, plan)
+    stream = deidentifier.stream(_records(opened, plan))
     with runs.atomic_file(out) as partial:
         rows = write(partial, _shown(stream, plan), _names(plan))
-    facts = deidentifier.facts(None)
+    used = {*opened.places.values(), *opened.known}
+    dropped = header.others(opened.table.header, used)
+    facts = {**deidentifier.facts(None), "dropped_columns": dropped}
     runs.write_json(out.with_name(f"{out.stem}.deid_report.json"), facts)
     write_papers(out.parent, facts, path.name, prefix=f"{out.stem}.")
     return rows, facts
@@ -109,6 +112,24 @@ def read_table(path: Path, plan: Plan) -> Iterator[pa.RecordBatch]:
     Raises:
         SourceError: it cannot be read, lacks a column, or a row has undecodable bytes.
     """
+    return _records(_open(path, plan), plan)
+
+
+class _Opened(NamedTuple):
+    """A table with the places of the columns that are read.
+
+    Attributes:
+        table: of which only the header was read.
+        places: column that the plan names → its place.
+        known: place of a column of identifiers → kind.
+    """
+
+    table: Table
+    places: dict[str, int]
+    known: dict[int, str]
+
+
+def _open(path: Path, plan: Plan) -> _Opened:
     source = Source(path=path, columns=Columns(record_id="", text=plan.text))
     table = ingest.open_table(source, path)
     named = [*plan.text, *plan.keep, *filter(None, (plan.patient, plan.time))]
@@ -119,12 +140,11 @@ def read_table(path: Path, plan: Plan) -> Iterator[pa.RecordBatch]:
         for place, name in enumerate(table.header)
         if header.key(name) in kinds and place not in {places[n] for n in plan.text}
     }
-    return _records(table, plan, places, known)
+    return _Opened(table, places, known)
 
 
-def _records(
-    table: Table, plan: Plan, places: dict[str, int], known: dict[int, str]
-) -> Iterator[pa.RecordBatch]:
+def _records(opened: _Opened, plan: Plan) -> Iterator[pa.RecordBatch]:
+    table, places, known = opened
     positions = sorted({*places.values(), *known})
     schema = records.schema(plan.text)
     for name in plan.keep:
