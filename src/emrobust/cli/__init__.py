@@ -11,10 +11,12 @@ import traceback
 from emrobust.cli.app import app
 from emrobust.cli.deid import run_deid
 from emrobust.cli.explain import run_explain
+from emrobust.cli.quality import run_quality
 from emrobust.errors import EmrobustError
 
 app.command(name="deid")(run_deid)
 app.command(name="explain")(run_explain)
+app.command(name="quality")(run_quality)
 
 
 def main() -> None:

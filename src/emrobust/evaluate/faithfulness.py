@@ -110,7 +110,7 @@ def choose(
 ) -> str:
     """The method with the highest mean comprehensiveness on these records, the control aside."""
     measured = _judge(model, explainers, sample, level)
-    means = {name: float(of[0].mean()) for name, of in measured.items() if name not in {RANDOM}}
+    means = {name: float(of[0].mean()) for name, of in measured.items() if name != RANDOM}
     return max(means, key=lambda name: means[name])
 
 

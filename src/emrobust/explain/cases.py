@@ -193,7 +193,7 @@ class Archive:
 
 def _states(model: TextClassifier, network: Transformer, texts: Sequence[str]) -> np.ndarray:
     """Pooled states of norm 1, float32 [texts, width]."""
-    longest: int = model.max_length  # type: ignore[attr-defined]  # all neural estimators have it
+    longest: int = model.max_length
     read = list(texts) if model.normalizer is None else model.normalizer(texts)
     packed = batches.pack(network.encode(read, longest))
     ids, mask = batches.pad(packed, np.arange(len(texts)), network.pad)
@@ -209,6 +209,7 @@ def build(
     archive: Archive,
     rows: Rows,
     places: Sequence[Place],
+    *,
     probability: np.ndarray,
     predicted: np.ndarray,
     thresholds: np.ndarray | None,

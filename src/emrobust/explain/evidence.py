@@ -58,7 +58,8 @@ class Mentions(NamedTuple):
 def mentions(text: str) -> Mentions:
     """The terms that a note states or denies."""
     ranges = _denials(text)
-    stated, denied = set(), set()
+    stated: set[str] = set()
+    denied: set[str] = set()
     for start, end, term in _terms(text):
         inside = any(first <= start and end <= last for first, last in ranges)
         (denied if inside else stated).add(term)
@@ -138,11 +139,10 @@ class Evidence:
     def missing(self, label: str, text: str, count: int) -> list[Finding]:
         """The surest terms for a label that a note does not state."""
         said = mentions(text)
-        found = [
-            finding._replace(state="denied" if finding.term in said.denied else "absent")
-            for finding in self.typical(label)
-            if finding.term not in said.stated
-            and finding.term not in text
-            or finding.term in said.denied
-        ]
+        found = []
+        for finding in self.typical(label):
+            if finding.term in said.denied:
+                found.append(finding._replace(state="denied"))
+            elif finding.term not in said.stated and finding.term not in text:
+                found.append(finding)
         return found[:count]

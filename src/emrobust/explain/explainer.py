@@ -142,7 +142,7 @@ def network_of(model: TextClassifier) -> Network | None:
 
 def read(model: TextClassifier, network: Network, text: str) -> Tokens:
     """Token numbers of a text, and where in the original each stands."""
-    longest: int = model.max_length  # type: ignore[attr-defined]  # all neural estimators have it
+    longest: int = model.max_length
     if model.normalizer is None:
         return Tokens(network.encode([text], longest)[0], network.locate(text, longest))
     aligned = model.normalizer.align(text)

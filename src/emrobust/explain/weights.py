@@ -33,7 +33,7 @@ def layers(network: Transformer, ids: torch.Tensor, mask: torch.Tensor) -> list[
 @contextlib.contextmanager
 def _showing(encoder: PreTrainedModel) -> Iterator[None]:
     """Only the plain implementation gives its weights."""
-    before = encoder.config._attn_implementation
+    before = encoder.config._attn_implementation  # noqa: SLF001 - transformers names it so
     encoder.set_attn_implementation("eager")
     try:
         yield

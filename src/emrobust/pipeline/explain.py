@@ -38,7 +38,7 @@ class Wishes(NamedTuple):
 
     Attributes:
         records: numbers of test records; empty: the worst errors.
-        count: so many false positives and so many false negatives.
+        errors: so many false positives and so many false negatives.
         sample: records on which methods are measured (as many validation records choose the one
             that is shown); 0: none.
         method: the one to show; empty: by measurement.
@@ -47,7 +47,7 @@ class Wishes(NamedTuple):
     """
 
     records: tuple[str, ...] = ()
-    count: int = 10
+    errors: int = 10
     sample: int = 100
     method: str = ""
     level: Level = "word"
@@ -96,7 +96,7 @@ def explain(
         measured.predicted,
         measured.probability,
         measured.thresholds,
-        wishes.count,
+        wishes.errors,
     )
     language = wishes.language or run.project.language
     archive = cases.Archive(parts["train"], run.names, run.project.language)
@@ -106,11 +106,11 @@ def explain(
         archive,
         parts["test"],
         places,
-        measured.probability,
-        measured.predicted,
-        measured.thresholds,
-        run.names,
-        wishes.level,
+        probability=measured.probability,
+        predicted=measured.predicted,
+        thresholds=measured.thresholds,
+        names=run.names,
+        level=wishes.level,
     )
     plain = {"method": chosen, "level": wishes.level, "cases": [cases.to_json(c) for c in built]}
     runs.write_json(out / JSON, plain)

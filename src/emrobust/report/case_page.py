@@ -51,7 +51,7 @@ class About(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A stretch of the note: its style (``for-3``, ``against-1`` or none) and, on hover, a score."""
+    """A stretch of the note, its style (``for-3``, ``against-1`` or none) and its score."""
 
     text: str
     style: str

@@ -48,12 +48,12 @@ def render_sheet(sheet: Mapping[str, Any], name: str = "", language: str = "zh")
         style_hash=content_hash(style),
         script_hash=content_hash(script),
         kinds=list(kinds.items()),
-        kinds_json=_data(kinds),
-        sheet_json=_data(sheet),
+        kinds_json=data_of(kinds),
+        sheet_json=data_of(sheet),
     )
 
 
-def _data(value: Any) -> Markup:
+def data_of(value: Any) -> Markup:
     """JSON that cannot end the element that it stands in."""
     text = json.dumps(value, ensure_ascii=False)
     escaped = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
