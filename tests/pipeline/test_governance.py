@@ -203,6 +203,19 @@ def test_after_its_last_day_nothing_runs(folder, prepared, run, tmp_path):
         check(project(folder, "governance.retain_until=2020-01-01"))
 
 
+@pytest.mark.parametrize("purpose", ["其他目的", None])
+def test_prepared_data_keep_the_record_that_they_were_read_under(
+    folder, prepared, tmp_path, purpose
+):
+    given = project(folder)
+    record = config.Governance()
+    if purpose:
+        record = given.governance.model_copy(update={"purpose": purpose})
+    other = given.model_copy(update={"governance": record})
+    with pytest.raises(ConfigError, match="another .governance.*伦审2026-031"):
+        train(other, tmp_path / "run", prepared)
+
+
 def test_half_a_record_is_none(folder):
     text = PROJECT.format(path="t.csv").replace('purpose = "', 'purpos = "')
     path = folder / "half.toml"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from emrobust import records, runs
-from emrobust.config import Governance
+from emrobust.config import Governance, Project
 from emrobust.deid.gate import DIRECT
-from emrobust.errors import InputError, RunError
+from emrobust.errors import ConfigError, InputError, RunError
 from emrobust.pipeline.deid import FACTS
 from emrobust.pipeline.prepare import INGEST, STAGES
 from emrobust.report import data_use
@@ -76,6 +76,21 @@ def trace(
             )
         traced.append(Provenance(source.name, shown, record.public()))
     return traced
+
+
+def match(project: Project, data: Path) -> None:
+    """Refuse prepared data whose data-use record is not the project's: it would be lost.
+
+    Raises:
+        ConfigError: the two differ.
+    """
+    found = _record(data)
+    if found.public() and found != project.governance:
+        raise ConfigError(
+            f"{data} was prepared under another [governance] than the project file gives "
+            f"(approval {found.approval}, until {found.retain_until})",
+            "Give the same record in the project file, or prepare the data again under this one.",
+        )
 
 
 def _first(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from emrobust.config import Project
 from emrobust.errors import RunError
 from emrobust.evaluate import run as evaluation
 from emrobust.ingest import header
-from emrobust.pipeline import governance
+from emrobust.pipeline import governance, provenance
 from emrobust.pipeline.prepare import LABELS, SPLIT, STAGES, prepare
 from emrobust.report import count_lengths
 from emrobust.train import estimators
@@ -72,6 +72,7 @@ def find_data(project: Project, out: Path, data: Path | None) -> Path:
     """The prepared folder that is given, or one inside ``out``, prepared if it is not yet.
 
     Raises:
+        ConfigError: ``data`` was prepared under another data-use record.
         InputError: the source is wrong.
         RunError: ``data`` is not a prepared folder.
     """
@@ -80,6 +81,8 @@ def find_data(project: Project, out: Path, data: Path | None) -> Path:
         prepare(project, data)
     elif not (data / LABELS / runs.MANIFEST).is_file():
         raise RunError(f"{data} is not a prepared folder", "Write it with `emrobust prepare`.")
+    else:
+        provenance.match(project, data)
     return data
 
 
