@@ -9,12 +9,16 @@ import sys
 import traceback
 
 from emrobust.cli.app import app
+from emrobust.cli.attack import run_attack
 from emrobust.cli.deid import run_deid
 from emrobust.cli.explain import run_explain
 from emrobust.cli.quality import run_quality
+from emrobust.cli.study import run_study
 from emrobust.errors import EmrobustError
 
+app.command(name="attack")(run_attack)
 app.command(name="deid")(run_deid)
+app.command(name="study")(run_study)
 app.command(name="explain")(run_explain)
 app.command(name="quality")(run_quality)
 

@@ -145,7 +145,11 @@ def run_pretrain(
         typer.Option("--from", help="Checkpoint to continue from: a folder or a name."),
     ] = None,
     deidentified: Annotated[
-        bool, typer.Option("--deidentified", help="I say that the text names no person.")
+        bool,
+        typer.Option(
+            "--deidentified",
+            help="I say that the text names no person; folders that [deid] treated show it.",
+        ),
     ] = False,
     half: Annotated[bool, typer.Option("--half", help="Write the weights as float16.")] = False,
     settings: Annotated[

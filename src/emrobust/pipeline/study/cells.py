@@ -1,4 +1,4 @@
-"""Train the cells of a study: each a run folder made by `emrobust train` in a process of its own."""
+"""Train the cells of a study: each a run folder, made by `emrobust train` in its own process."""
 
 from __future__ import annotations
 
@@ -60,11 +60,12 @@ def lay_out(
         ConfigError: every row's settings are wrong.
     """
     missing = {row.key: row.missing for row in study.rows if row.missing}
-    cells: list[Cell] = []
-    for seed in range(seeds):
-        for row in study.rows:
-            if row.key not in missing:
-                cells.append(Cell(row, seed, plan.project_of(row, project, seed, overrides)))
+    able = [row for row in study.rows if not row.missing]
+    cells = [
+        Cell(row, seed, plan.project_of(row, project, seed, overrides))
+        for seed in range(seeds)
+        for row in able
+    ]
     if not cells:
         reasons = "\n".join(f"  - {key}: {why}" for key, why in missing.items())
         raise ConfigError(f"no row of the study can be trained here:\n{reasons}")
@@ -122,7 +123,7 @@ def _start(cell: Cell, data: Path, out: Path, parallel: int) -> subprocess.Popen
         writing: IO[bytes] = log.open("wb")
     threads = max(1, (os.cpu_count() or 1) // parallel)
     with writing:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603  # our own command on files that were just written
             [sys.executable, "-c", _COMMAND, "train", str(file),
              "--data", str(data), "--out", str(out / CELLS / cell.name)],
             stdout=writing, stderr=subprocess.STDOUT,

@@ -24,14 +24,14 @@ class _Recipe(Section):
 
     key: str
     name: str
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field({})
 
 
 class _Single(_Recipe):
     """A row of its own."""
 
     checkpoint: str | None = None
-    paper: dict[str, tuple[float, ...]] = {}
+    paper: dict[str, tuple[float, ...]] = Field({})
 
 
 class _Encoder(_Recipe):
@@ -46,7 +46,7 @@ class _Arm(_Recipe):
 
     focal: bool = False
     needs: tuple[str, ...] = ()
-    paper: dict[str, tuple[float, ...]] = {}
+    paper: dict[str, tuple[float, ...]] = Field({})
 
 
 class Table(Section):
@@ -88,7 +88,7 @@ class Row(Section):
     settings: dict[str, Any]
     focal: bool = False
     base: str | None = None
-    paper: dict[str, tuple[float, ...]] = {}
+    paper: dict[str, tuple[float, ...]] = Field({})
     missing: str = ""
 
 

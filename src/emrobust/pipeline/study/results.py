@@ -104,7 +104,9 @@ def _measure(
 def spread(values: Sequence[float]) -> str:
     """Mean ± standard deviation, in percent."""
     mean = 100 * statistics.mean(values)
-    return f"{mean:.1f} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else f"{mean:.1f}"
+    return (
+        f"{mean:.1f} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else f"{mean:.1f}"
+    )
 
 
 def printed(values: Sequence[float]) -> str:

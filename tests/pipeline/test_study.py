@@ -1,0 +1,109 @@
+"""A study of small rows: laid out, trained in processes, gone on with, failures told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from emrobust import clinic, config
+from emrobust.errors import ConfigError, InputError
+from emrobust.pipeline import study
+from emrobust.pipeline.study import cells, plan
+
+STUDY = """
+title = "Two regularisations"
+zh = "两种正则化"
+base = "plain"
+[[rows]]
+key = "weak"
+name = "weak"
+settings = { model = { name = "tfidf", inverse_penalty = 100.0 } }
+paper = { macro_f1 = [54.3, 0.5] }
+[[rows]]
+key = "strong"
+name = "strong"
+settings = { model = { name = "tfidf", inverse_penalty = 0.01 } }
+[[rows]]
+key = "wrong"
+name = "wrong"
+settings = { model = { name = "tfidf" }, train = { adversary = { name = "fgm" } } }
+[[rows]]
+key = "absent"
+name = "absent"
+checkpoint = "./no-such-folder"
+[[tables]]
+key = "1"
+en = "Both"
+zh = "两者"
+measures = ["macro_f1"]
+rows = ["weak", "strong", "wrong", "absent"]
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    clinic.generate(folder / "clinic", 400, 3, formats=("sqlite",))
+    (folder / "two.toml").write_text(STUDY, encoding="utf-8")
+    return folder
+
+
+def run(made, *overrides: str, **size):
+    sizes = study.Size(seeds=2, parallel=2, **size)
+    project = made / "clinic" / clinic.PROJECT
+    return study.run(str(made / "two.toml"), made / "out", project, overrides, sizes)
+
+
+def test_cells_are_runs_that_share_a_split_and_are_trained_once(made):
+    found = run(made)
+    weak, strong = (found.rows[key].scores["macro_f1"] for key in ("weak", "strong"))
+    assert len(weak) == len(strong) == 2
+    assert min(weak) > max(strong)
+    assert found.rows["absent"].missing.startswith("the checkpoint folder ./no-such-folder")
+    assert sorted(found.failed) == ["wrong-1", "wrong-2"]
+    assert "train.adversary" in found.failed["wrong-1"]
+    folders = [made / "out" / cells.CELLS / name for name in ("weak-1", "weak-2")]
+    manifests = [json.loads((folder / "manifest.json").read_text()) for folder in folders]
+    assert manifests[0]["facts"]["data"] == manifests[1]["facts"]["data"]
+    seeds = [manifest["facts"]["project"]["seed"] for manifest in manifests]
+    assert seeds[1] == seeds[0] + 1
+    text = (made / "out" / study.MARKDOWN).read_text(encoding="utf-8")
+    assert "| 54.3 ± 0.5 |" in text
+    assert "absent | not available" in text
+
+    times = [(folder / "manifest.json").stat().st_mtime_ns for folder in folders]
+    assert run(made, only=("weak",)).rows["weak"] == found.rows["weak"]
+    assert [(folder / "manifest.json").stat().st_mtime_ns for folder in folders] == times
+
+
+def test_the_papers_study_names_what_cannot_be_had(made, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    project = config.load(made / "clinic" / clinic.PROJECT)
+    paper = plan.read("paper", project)
+    assert "HF_HUB_OFFLINE" in paper.row("roberta-plain").missing
+    assert "nothing is there to be left out" in paper.row("zh-small-no-back-translation").missing
+    assert paper.row("zh-small-da-at").base == "zh-small-plain"
+    laid, _ = cells.lay_out(paper, project, 5, {"train": {"epochs": 2}})
+    assert len({cell.name for cell in laid}) == len(laid) == 5 * (3 + 8)
+    assert {cell.project.train.epochs for cell in laid} == {2}
+    both = next(cell.project for cell in laid if cell.name == "zh-small-da-at-1")
+    assert both.train.loss is not None
+    assert both.train.loss.name == "bce_focal"
+    assert both.train.adversary is not None
+    assert both.augment.probability > 0
+    first = [cell.row.key for cell in laid if cell.seed == 0]
+    assert [cell.row.key for cell in laid[: len(first)]] == first
+
+
+def test_what_is_refused(made, tmp_path):
+    project = config.load(made / "clinic" / clinic.PROJECT)
+    with pytest.raises(ConfigError, match="Did you mean `paper`"):
+        plan.read("papers", project)
+    with pytest.raises(ConfigError, match="no row 'weka'"):
+        plan.read(str(made / "two.toml"), project, ["weka"])
+    (tmp_path / "bad.toml").write_text("title = 1\nrow = []")
+    with pytest.raises(ConfigError, match="is no study"):
+        plan.read(str(tmp_path / "bad.toml"), project)
+    with pytest.raises(InputError, match="two seeds"):
+        study.run("paper", tmp_path / "out", size=study.Size(seeds=1))
