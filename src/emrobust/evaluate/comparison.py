@@ -101,7 +101,7 @@ def compare(
         InputError: the runs were not measured on the same records and labels, or the settings
             ask for no bootstrap.
     """
-    _check_same(first, second)
+    check_same(first, second)
     if not settings.bootstrap:
         raise InputError(
             "a comparison needs a bootstrap, but [evaluate] bootstrap is 0",
@@ -146,7 +146,12 @@ def _difference(
     )
 
 
-def _check_same(first: Predictions, second: Predictions) -> None:
+def check_same(first: Predictions, second: Predictions) -> None:
+    """Check that two runs were measured on the same records, labels and task.
+
+    Raises:
+        InputError: they were not.
+    """
     if first.names != second.names or first.task != second.task:
         raise InputError(
             f"the runs have different label sets ({len(first.names)} and {len(second.names)} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,24 @@ from emrobust.evaluate.predictions import Predictions, gather
 from emrobust.labels import LabelSet
 from emrobust.labels.aggregate import OTHER
 from emrobust.models import thresholds
+from emrobust.models.estimator import TextClassifier
 from emrobust.train import run as training
 from emrobust.train.run import Run
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Predictions with the numbers of the records that they are about."""
+    """Predictions with the numbers of the records that they are about.
+
+    Attributes:
+        record_id: of each row.
+        predictions: as `emrobust predict` writes them: calibrated, where there is a calibrator.
+        raw: the same with the model's own probabilities; None where nothing was calibrated.
+    """
 
     record_id: tuple[str, ...]
     predictions: Predictions
+    raw: Predictions | None = None
 
 
 def evaluate(run: Run, at: Path | None = None) -> Evaluation:
@@ -110,8 +119,19 @@ def read(
     return _stored(run, table.filter(pc.equal(table["split"], split)), calibrator)
 
 
-def predict(run: Run, file: Path, calibrator: Calibrator | None = None) -> Measured:
+def predict(
+    run: Run,
+    file: Path,
+    calibrator: Calibrator | None = None,
+    model: TextClassifier | None = None,
+) -> Measured:
     """Fresh predictions of a records file.
+
+    Args:
+        run: the run.
+        file: the records.
+        calibrator: maps the probabilities.
+        model: the run's, where it is loaded already.
 
     Raises:
         InputError: it has no rows.
@@ -121,7 +141,7 @@ def predict(run: Run, file: Path, calibrator: Calibrator | None = None) -> Measu
         raise InputError(
             f"{file.name} has no records to measure", "Look into rejects.csv for the reasons."
         )
-    probability, decided = training.probabilities(run.estimator(), rows.texts)
+    probability, decided = training.probabilities(model or run.estimator(), rows.texts)
     columns = {name: getattr(rows, name) for name in ("record_id", "patient_id", "labels")}
     return _measured(run, pa.table(columns), probability, decided, calibrator)
 
@@ -146,8 +166,21 @@ def calibrator_of(run: Run) -> Calibrator | None:
         return None
 
 
-def choice_of(run: Run) -> Choice:
+def validation_scores(run: Run) -> dict[str, dict[str, float]] | None:
+    """How the candidates did when the run's calibrator was chosen; None where nothing was saved."""
+    path = run.folder / training.CALIBRATION
+    if not path.is_file():
+        return None
+    found: dict[str, dict[str, float]] | None = runs.read_json(path).get("validation")
+    return found
+
+
+def choice_of(run: Run, wanted: str | None = None) -> Choice:
     """How the run's calibrator was chosen, and what it says of validation records.
+
+    Args:
+        run: the run.
+        wanted: a calibrator; absent: the project's choice.
 
     Raises:
         InputError: the run has too few validation records, or none as under cross-validation.
@@ -159,7 +192,7 @@ def choice_of(run: Run) -> Choice:
         )
     return choose(
         read(run, split="validation").predictions,
-        wanted=run.project.evaluate.calibrator,
+        wanted=wanted or run.project.evaluate.calibrator,
         seed=run.project.seed,
         bins=run.project.evaluate.bins,
     )
@@ -217,7 +250,8 @@ def _measured(
     )
     # The decisions are the model's own: under cross-validation each fold has its thresholds.
     found = replace(gathered, predicted=decided)
-    return Measured(tuple(of["record_id"].to_pylist()), calibrated(found, calibrator))
+    raw = None if calibrator is None else found
+    return Measured(tuple(of["record_id"].to_pylist()), calibrated(found, calibrator), raw)
 
 
 def calibrated(given: Predictions, calibrator: Calibrator | None) -> Predictions:
@@ -238,6 +272,17 @@ def _matrix(column: pa.ChunkedArray, width: int) -> np.ndarray:
     return flat.reshape(-1, width)
 
 
+def align(measured: Sequence[Measured]) -> list[Predictions]:
+    """The predictions of several runs with records and labels in the same order.
+
+    Raises:
+        InputError: they are not of the same records and classes.
+    """
+    first, *others = measured
+    found = [_ordered(first, first.predictions.names).predictions]
+    return found + [_same(first, other)[1].predictions for other in others]
+
+
 def _same(first: Measured, second: Measured) -> tuple[Measured, Measured]:
     if set(first.record_id) != set(second.record_id) or set(first.predictions.names) != set(
         second.predictions.names
@@ -246,7 +291,7 @@ def _same(first: Measured, second: Measured) -> tuple[Measured, Measured]:
             "the two runs were not tested on the same records with the same classes",
             "Train both with --data on one prepared folder.",
         )
-    return _ordered(first, second.predictions.names), _ordered(second, second.predictions.names)
+    return _ordered(first, first.predictions.names), _ordered(second, first.predictions.names)
 
 
 def _ordered(measured: Measured, names: tuple[str, ...]) -> Measured:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from emrobust import config, labels, rejects, runs
-from emrobust.evaluate import Comparison, Evaluation
+from emrobust.errors import InputError
+from emrobust.evaluate import Comparison, Evaluation, evidence
 from emrobust.evaluate import run as evaluation
-from emrobust.pipeline import deid
+from emrobust.evaluate.run import Measured
+from emrobust.evaluate.significance import Significance, compare_recipes
+from emrobust.pipeline import deid, material
 from emrobust.pipeline.prepare import CLASSES, INGEST, LABELS, source_of
 from emrobust.report import LengthHistogram, OtherModel, ReportContext, write_report
 from emrobust.train import run as training
@@ -33,7 +37,8 @@ def evaluate(
     Args:
         folder: the run.
         out: where to write.
-        data: another table, read as the run's source was; its own test split otherwise.
+        data: another table, read as the run's source was; or the run's prepared folder, where
+            it was moved; absent: the run's own test split.
         baselines: runs to show beside it, measured on the same records.
         today: the day on which the data-use records must still hold; absent: this machine's.
 
@@ -46,19 +51,102 @@ def evaluate(
         RunError: a folder is not a finished run.
     """
     run = training.load(folder, today)
-    others = [training.load(baseline, today) for baseline in baselines]
+    others, broken = _load_others(baselines, today)
     with tempfile.TemporaryDirectory() as scratch:
-        read = {} if data is None else _read(run, data, Path(scratch))
-        at = None if data is None else Path(scratch) / LABELS
-        measured = evaluation.evaluate(run, at)
-        beside = [OtherModel(_name(other), *evaluation.beside(other, run, at)) for other in others]
+        own = data is None or material.is_prepared(data)
+        prepared = material.find_prepared(run, data) if own else None
+        read = {} if own or data is None else _read(run, data, Path(scratch))
+        at = None if own else Path(scratch) / LABELS
+        calibrator = evaluation.calibrator_of(run)
+        of_run = evaluation.read(run, at, calibrator=calibrator)
+        measured = evaluation.assess(run, of_run)
+        beside, apart = _beside(run, others, at)
+        found = evidence.collect(
+            material.gather(
+                run, of_run, calibrator, scratch=Path(scratch), at=at, prepared=prepared
+            )
+        )
         for name in read:
             runs.write_text(
                 out / f"rejects-{name}.csv", (Path(scratch) / name / rejects.FILE).read_text()
             )
-    runs.write_json(out / METRICS, measured.to_json())
-    write_report(out / REPORT, measured, _context(run, tuple(beside), read))
+        found = _with_seeds(found, run, of_run, others, at)
+    found = replace(found, missing={**found.missing, **broken, **apart})
+    runs.write_json(out / METRICS, {**measured.to_json(), "evidence": found.to_json()})
+    write_report(out / REPORT, measured, _context(run, beside, read, found))
     return measured, read
+
+
+def _load_others(
+    baselines: Sequence[Path], today: dt.date | None
+) -> tuple[list[Run], dict[str, str]]:
+    """The runs to show beside, and why some cannot be; the report appears without them."""
+    others, broken = [], {}
+    for folder in baselines:
+        try:
+            others.append(training.load(folder, today))
+        except InputError as error:
+            broken[f"baseline {folder.name}"] = str(error)
+    return others, broken
+
+
+def _beside(
+    run: Run, others: Sequence[Run], at: Path | None
+) -> tuple[tuple[OtherModel, ...], dict[str, str]]:
+    shown, apart = [], {}
+    for other in others:
+        try:
+            shown.append(OtherModel(_name(other), *evaluation.beside(other, run, at)))
+        except InputError as error:
+            apart[f"baseline {other.folder.name}"] = str(error)
+    return tuple(shown), apart
+
+
+def _with_seeds(
+    found: evidence.Evidence, run: Run, of_run: Measured, others: Sequence[Run], at: Path | None
+) -> evidence.Evidence:
+    """Runs that differ in nothing but the seed are one recipe: mean, spread and claims."""
+    if not others:
+        return found
+    try:
+        measured = [
+            (other, evaluation.read(other, at, calibrator=evaluation.calibrator_of(other)))
+            for other in others
+        ]
+        said = _recipes([*measured, (run, of_run)], run.project)
+    except InputError as error:
+        return replace(found, missing={**found.missing, "significance": str(error)})
+    return replace(found, significance=said)
+
+
+def _recipes(measured: Sequence[tuple[Run, Measured]], project: config.Project) -> Significance:
+    """The last run's recipe against every other's."""
+    aligned = evaluation.align([of for _, of in measured])
+    keys = [_recipe(run) for run, _ in measured]
+    order = [key for key in dict.fromkeys(keys) if key != keys[-1]] + [keys[-1]]
+    names = _distinct([_name(measured[keys.index(key)][0]) for key in order])
+    return compare_recipes(
+        {
+            name: [of for key, of in zip(keys, aligned, strict=True) if key == wanted]
+            for name, wanted in zip(names, order, strict=True)
+        },
+        settings=project.evaluate,
+        seed=project.seed,
+    )
+
+
+def _recipe(run: Run) -> str:
+    """What two runs share that differ in nothing but the seed."""
+    plain = run.project.public()
+    return json.dumps({k: v for k, v in plain.items() if k != "seed"}, sort_keys=True)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, numbered where two are the same."""
+    return [
+        name if names.count(name) == 1 else f"{name} #{place + 1}"
+        for place, name in enumerate(names)
+    ]
 
 
 def _read(run: Run, data: Path, scratch: Path) -> dict[str, runs.Summary]:
@@ -81,7 +169,10 @@ def _name(run: Run) -> str:
 
 
 def _context(
-    run: Run, others: tuple[OtherModel, ...], read: Mapping[str, runs.Summary]
+    run: Run,
+    others: tuple[OtherModel, ...],
+    read: Mapping[str, runs.Summary],
+    found: evidence.Evidence,
 ) -> ReportContext:
     """What the report shows beside the scores; another table has no part in the run's split."""
     about = runs.read_json(run.folder / training.PREPARED)
@@ -98,6 +189,7 @@ def _context(
         rejects={name: summary["rejected"] for name, summary in stages.items()},
         rows_read=stages[INGEST]["rows_in"],
         configuration=config.dump(run.project),
+        evidence=found,
         governance=run.project.governance.public(),
         facts={
             "seed": run.project.seed,
@@ -106,6 +198,22 @@ def _context(
             **runs.environment(),
         },
     )
+
+
+def compare_seeds(folders: Sequence[Path], today: dt.date | None = None) -> Significance:
+    """Runs of several recipes and seeds: the last one's recipe against every other's.
+
+    Runs that differ in nothing but the seed are one recipe.
+
+    Raises:
+        ConfigError: a data-use record is over on ``today`` (absent: this machine's day).
+        InputError: the runs were not measured on the same records.
+    """
+    loaded = [training.load(folder, today) for folder in folders]
+    measured = [
+        (run, evaluation.read(run, calibrator=evaluation.calibrator_of(run))) for run in loaded
+    ]
+    return _recipes(measured, loaded[-1].project)
 
 
 def compare(first: Path, second: Path, today: dt.date | None = None) -> Comparison:

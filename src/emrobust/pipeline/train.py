@@ -14,8 +14,10 @@ from emrobust import ingest, records, runs
 from emrobust.config import Project
 from emrobust.errors import RunError
 from emrobust.evaluate import run as evaluation
+from emrobust.evaluate import suites
 from emrobust.ingest import header
 from emrobust.pipeline import governance, provenance
+from emrobust.pipeline.material import FOLDER, SEEN
 from emrobust.pipeline.prepare import LABELS, SPLIT, STAGES, prepare
 from emrobust.report import count_lengths
 from emrobust.train import estimators
@@ -101,6 +103,8 @@ def describe_data(data: Path) -> dict[str, Any]:
         "counts": _count_labels(table),
     }
 
+        SEEN: suites.seen_of(table),
+        FOLDER: str(data.absolute()),
 
 def _count_labels(table: pa.Table) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}

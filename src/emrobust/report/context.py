@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from emrobust.evaluate import Comparison, Evaluation
+from emrobust.evaluate.evidence import Evidence
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class ReportContext:
         rows_read: rows of the source, to give refused rows as a share.
         configuration: the resolved project file.
         governance: the data-use record, by the keys of ``[governance]``; empty: none was given.
+        evidence: calibration, suites, groups and what else there is beyond the scores.
         facts: seeds, versions, checksums; nested mappings are flattened.
         notes: sentences to add to what the reader should watch out for.
     """
@@ -95,6 +97,7 @@ class ReportContext:
     rows_read: int | None = None
     configuration: str = ""
     governance: Mapping[str, str | int] = field(default_factory=dict)
+    evidence: Evidence | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

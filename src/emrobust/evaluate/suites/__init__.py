@@ -13,7 +13,7 @@ records and other texts. Those of the kinds *noise* and *length* lie in ``FOLDER
 
 from emrobust.evaluate.suites.measure import LabelDrop, SuiteScore, compare, measure_file
 from emrobust.evaluate.suites.shift import Seen, measure_shift, seen_of
-from emrobust.evaluate.suites.write import ATTACK, WRITTEN, Settings, find, write
+from emrobust.evaluate.suites.write import ATTACK, WRITTEN, Settings, Suite, find, write
 
 __all__ = [
     "ATTACK",
@@ -21,6 +21,7 @@ __all__ = [
     "LabelDrop",
     "Seen",
     "Settings",
+    "Suite",
     "SuiteScore",
     "compare",
     "find",
