@@ -26,7 +26,7 @@ class Transformation(ABC):
 
     source: ClassVar[str]
     language: ClassVar[Language]
-    rewrites: ClassVar[bool] = False
+    rewrites: bool = False
     held_out: bool = False
 
     @abstractmethod
