@@ -197,7 +197,7 @@ def test_after_its_last_day_nothing_runs(folder, prepared, run, tmp_path):
             door(AFTER)
         assert "extended" in caught.value.hint
         assert not out.exists()
-    evaluate(run.folder, out, today=LAST)
+    predict(run.folder, folder / "t.csv", out / "p.csv", LAST)
     assert project(folder, "governance.retain_until=2020-01-01").governance.retain_until
     with pytest.raises(ConfigError, match="until 2020-01-01"):
         check(project(folder, "governance.retain_until=2020-01-01"))
@@ -263,18 +263,31 @@ def test_a_treated_folder_speaks_for_itself(prepared, treated, tmp_path):
     assert of.deidentified["rows"] == 60
 
 
+KNOWN = {"there": 3, "found": 1, "left": 2, "part": 0}
+
+
 @pytest.mark.parametrize(
-    ("overrides", "says"),
+    ("facts", "columns", "says"),
     [
-        (["deid.enabled=false", "deid.accept_identifiers=true"], "enabled = true"),
-        (["deid.operators.patient_name=keep", "deid.accept_identifiers=true"], "direct|keeps"),
+        ({"enabled": False}, [], "enabled = true"),
+        ({"direct_identifiers_left": {"phone": 1}}, [], "direct identifiers were accepted"),
+        ({"found": {"patient_name": {"keep": 4}}}, [], "keeps patient_name"),
+        ({"audit": {"known": {"name": KNOWN}}}, [], "audit found"),
+        ({}, ["现病史"], "leaves out 主诉"),
     ],
 )
-def test_a_folder_that_may_name_persons_needs_the_users_word(folder, tmp_path, overrides, says):
-    prepare(project(folder, *overrides), tmp_path / "data")
-    with pytest.raises(InputError, match=f"(?s)names no person.*({says}).*--deidentified"):
-        provenance.trace([tmp_path / "data"], deidentified=False)
-    assert provenance.trace([tmp_path / "data"], deidentified=True)[0].deidentified == {}
+def test_a_folder_that_may_name_persons_needs_the_users_word(
+    treated, tmp_path, facts, columns, says
+):
+    folder = tmp_path / "data"
+    shutil.copytree(treated, folder)
+    runs.write_json(folder / deid.FACTS, {**runs.read_json(folder / deid.FACTS), **facts})
+    said = runs.read_json(folder / runs.MANIFEST)["facts"]
+    said["project"]["deid"]["columns"] = columns
+    runs.write_manifest(folder, said)
+    with pytest.raises(InputError, match=f"(?s)names no person.*{says}.*--deidentified"):
+        provenance.trace([folder], deidentified=False)
+    assert provenance.trace([folder], deidentified=True)[0].deidentified == {}
 
 
 @pytest.mark.parametrize("stage", [INGEST, LABELS, "9-more"])

@@ -161,6 +161,9 @@ def _doubts(settings: dict[str, Any], facts: dict[str, Any]) -> Iterator[str]:
         yield "it was read without [deid] enabled = true"
     if facts["direct_identifiers_left"]:
         yield "direct identifiers were accepted in it"
+    known = facts.get("audit", {}).get("known", {})
+    if sum(known[kind]["left"] for kind in known.keys() & (DIRECT | {"name"})):
+        yield "its audit found values that are known from columns"
     treated = settings.get("deid", {}).get("columns") or ()
     untreated = set(settings["source"]["columns"]["text"]) - set(treated) if treated else ()
     if untreated:
