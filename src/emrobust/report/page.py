@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from emrobust import runs
 from emrobust.evaluate import Evaluation
-from emrobust.report import curve_figures, data_use, label_figures, tables, verdict
+from emrobust.report import curve_figures, data_use, evidence_tables, label_figures, tables, verdict
 from emrobust.report.context import ReportContext
 from emrobust.report.words import Words
 
@@ -44,7 +44,11 @@ def render(evaluation: Evaluation, context: ReportContext) -> str:
     words = Words(context.language)
     style, script = (read_template(name) for name in ("style.css", "table.js"))
     template = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(read_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     ).from_string(read_template("report.html.j2"))
     return template.render(
         w=words,
@@ -59,6 +63,7 @@ def render(evaluation: Evaluation, context: ReportContext) -> str:
         **_prose(evaluation, context, words),
         **_tables(evaluation, context, words),
         **_figures(evaluation, context, words),
+        **_evidence(context, words),
     )
 
 
@@ -66,7 +71,10 @@ def _prose(evaluation: Evaluation, context: ReportContext, words: Words) -> dict
     return {
         "verdict": verdict.verdict(evaluation, context, words),
         "meaning": verdict.meaning(evaluation, context, words),
-        "cautions": verdict.cautions(evaluation, context, words),
+        "cautions": [
+            *evidence_tables.cautions(context.evidence, context.language),
+            *verdict.cautions(evaluation, context, words),
+        ],
         "few_cases": verdict.FEW_CASES,
         "data_use": data_use.describe(context.governance, context.language),
     }
@@ -103,6 +111,13 @@ def _figures(evaluation: Evaluation, context: ReportContext, words: Words) -> di
             [curve_figures.lengths(context.lengths, words)] if context.lengths else []
         ),
     }
+
+
+def _evidence(context: ReportContext, words: Words) -> dict[str, Any]:
+    shown = evidence_tables.present(context.evidence, context.language)
+    before = (shown["calibration"] or {}).get("reliability")
+    plots = [] if before is None else [curve_figures.reliability(before, words)]
+    return {**shown, "reliability_before": _safe(plots)}
 
 
 def _counts(evaluation: Evaluation, context: ReportContext) -> Mapping[str, Mapping[str, int]]:
