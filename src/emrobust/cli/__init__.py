@@ -10,6 +10,7 @@ import traceback
 
 from emrobust.cli.app import app
 from emrobust.cli.attack import run_attack
+from emrobust.cli.card import run_card
 from emrobust.cli.deid import run_deid
 from emrobust.cli.explain import run_explain
 from emrobust.cli.quality import run_quality
@@ -21,6 +22,7 @@ app.command(name="deid")(run_deid)
 app.command(name="study")(run_study)
 app.command(name="explain")(run_explain)
 app.command(name="quality")(run_quality)
+app.command(name="card")(run_card)
 
 
 def main() -> None:

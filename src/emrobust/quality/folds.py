@@ -59,7 +59,7 @@ def out_of_fold(
     classes = [str(k) for k in range(truth.shape[1])]
     with progress.track("checking labels", folds, "folds") as advance:
         for k in range(folds):
-            learned, asked = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+            learned, asked = np.flatnonzero(fold != k).tolist(), np.flatnonzero(fold == k).tolist()
             targets = truth[learned]
             model = Tfidf(task="single" if single else "multi", classes=classes, **settings)
             model.fit(
