@@ -7,6 +7,7 @@ predictions.parquet  probabilities for validation and test records, never their 
 thresholds.json      tuned on the validation split
 history.json         the learning curve
 calibration.json     how probabilities are calibrated; absent where validation rows are too few
+cost.json            time, processor time and memory that the training took
 prepared.json        what the prepared table was: summaries, split and leakage facts, lengths
 manifest.json        checksums of all of these, written last: its presence means "complete"
 checkpoint/          only while training: the state to go on from
@@ -32,6 +33,7 @@ from emrobust.labels import LabelSet, read_label_set
 from emrobust.models.estimator import TextClassifier
 from emrobust.train import estimators
 from emrobust.train.classifier import AUGMENTATION
+from emrobust.train.cost import Meter
 
 PROJECT = "project.toml"
 LABELS = "labels.json"
@@ -40,6 +42,7 @@ PREDICTIONS = "predictions.parquet"
 THRESHOLDS = "thresholds.json"
 HISTORY = "history.json"
 PREPARED = "prepared.json"
+COST = "cost.json"
 CALIBRATION = "calibration.json"
 CHECKPOINT = "checkpoint"
 DATA = "data"
@@ -87,6 +90,12 @@ class Run:
             return None
         tuned: list[float] | None = runs.read_json(self.folder / THRESHOLDS)
         return None if tuned is None else np.array(tuned)
+
+    def cost(self) -> dict[str, Any]:
+        """What the training took, see `emrobust.train.cost`; empty for an older run."""
+        path = self.folder / COST
+        found: dict[str, Any] = runs.read_json(path) if path.is_file() else {}
+        return found
 
     def augmentation(self) -> dict[str, Any]:
         """What was done to the training texts (of the first fold): shares, counts, refusals."""
@@ -201,6 +210,7 @@ def train(
     claim(folder, facts)
     if (folder / runs.MANIFEST).is_file():
         return load(folder)
+    meter = Meter(resumed=(folder / CHECKPOINT / FACTS).is_file())
     label_set = read_label_set(data / LABELS)
     rows = read_rows(data / records.FILE)
     runs.write_json(folder / CHECKPOINT / FACTS, facts)
@@ -211,6 +221,7 @@ def train(
     records.write(folder / PREDICTIONS, PREDICTION_SCHEMA, predictions)
     runs.write_json(folder / HISTORY, history)
     runs.write_json(folder / PREPARED, about)
+    runs.write_json(folder / COST, meter.read())
     if calibrate is not None:
         _save_calibration(calibrate, project, label_set, predictions, folder)
     shutil.rmtree(folder / CHECKPOINT)
