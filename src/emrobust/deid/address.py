@@ -32,6 +32,8 @@ _NUMBER = (
 _CHAIN = rf"(?:{_PLACE}\s?|{_NUMBER}\s?){{1,14}}+"
 _LABELLED = re.compile(rf"{_LABEL}({_CHAIN})")
 _LABELLED_PLACE = re.compile(rf"{_LABEL}((?:{_KNOWN_PLACE}[省市]?){{1,2}})")
+# 汉族,安吴县人: where somebody is from.
+_NATIVE = re.compile(rf"(?<=[,、\s])([{HAN}]{{2,8}}(?:省|市|县|区|州|镇|旗))人(?=[,。;\s]|$)")
 # What may be the middle of an address; looked for before anything dearer is done.
 _ANCHOR = re.compile(
     r"[路街道巷弄村园区苑里寓厦邸城庄院社段号栋幢]\s?(?:\d{1,5}|[一二三四五六七八九十百]{1,4})\s?"
@@ -71,7 +73,7 @@ class Address(Detector):
 
     kinds: ClassVar[tuple[str, ...]] = ("address",)
     source: ClassVar[str] = "GB/T 2260 (places.toml); GB/T 23705 for the order of units"
-    triggers = (_LABELLED, _LABELLED_PLACE, _ANCHOR, _ENGLISH)
+    triggers = (_LABELLED, _LABELLED_PLACE, _NATIVE, _ANCHOR, _ENGLISH)
 
     def __init__(self) -> None:
         self._nameless = frozenset(words("traps.toml", "addresses"))
@@ -86,6 +88,11 @@ class Address(Detector):
                 if match[1].strip() not in self._nameless
             ]
             found += self.spans(_LABELLED_PLACE, text, 0.9, "a known place behind 住址", 1)
+            found += [
+                self.span(*match.span(1), 0.85, "a place before 人")
+                for match in _NATIVE.finditer(text)
+                if match[1] not in self._nameless
+            ]
             found += self._free(text)
         if has_english(text):
             found += self.spans(_ENGLISH, text, 0.85, "an English street, box or ZIP code")

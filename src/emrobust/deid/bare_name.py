@@ -16,6 +16,7 @@ from emrobust.deid.tables import alternatives, words
 from emrobust.registry import register
 
 _SURE_GIVEN = 1.5
+_PARAGRAPH = re.compile(r"[ 。.]{0,3}\n")
 
 
 @register("detector")
@@ -27,14 +28,15 @@ class BareName(Detector):
 
     def __init__(self) -> None:
         self._names = load_names()
-        first = "".join({*self._names.surnames, *(word[0] for word in self._names.double)})
+        first = self._names.firsts
         # 张伟 or 张 伟 between what are no characters of a word.
         self._alone = re.compile(
             rf"[{first}](?<![{HAN}A-Za-z\d].)"
             rf"(?:[{HAN}]{{1,3}}(?![{HAN}])|(?: {{1,4}}(?![男女])[{HAN}]){{1,2}}(?![{HAN}]))"
         )
-        self._before = re.compile(rf"{alternatives(words('names.toml', 'before'))}(?=[{HAN}])")
+        self._before = re.compile(rf"{alternatives(words('names.toml', 'before'))}(?=[{first}])")
         self._double = re.compile(alternatives(self._names.double))
+        self.triggers = (self._alone, self._before, self._double)
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""
@@ -52,10 +54,12 @@ class BareName(Detector):
     def _clause(self, text: str, start: int, end: int) -> Span | None:
         name = text[start:end].replace(" ", "")
         reading = self._names.read(name, 0)
-        if reading is None or reading.end != len(name) or reading.word or not reading.known:
+        if reading is None or reading.end != len(name) or reading.word:
             return None
         personal = self._names.is_personal(text, end)
-        last = not text[end:].strip(" 。.,;\n")
+        last = self._is_signature(text, start, end)
+        if not reading.known and not (reading.possible and (personal or last)):
+            return None
         if not personal and text[end : end + 1].isalnum():
             return None
         if not self._is_name(name, reading, personal=personal, last=last):
@@ -63,6 +67,13 @@ class BareName(Detector):
         kind = "patient_name" if personal else "doctor_name" if last else "person_name"
         score = 0.8 if personal or last else 0.6
         return self.span(start, end, score, "a name alone between marks", kind)
+
+    def _is_signature(self, text: str, start: int, end: int) -> bool:
+        """Whether it ends the text, or, as a sentence of its own, a paragraph."""
+        if not text[end:].strip(" 。.,;\n"):
+            return True
+        before = text[:start].rstrip(" ")[-1:]
+        return before in ("。", "") and _PARAGRAPH.match(text, end) is not None
 
     def _is_name(self, name: str, reading: Reading, *, personal: bool, last: bool) -> bool:
         if personal or len(name) > 3:

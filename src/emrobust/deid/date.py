@@ -23,7 +23,7 @@ _ONE = "[一二三四五六七八九]"
 _HAN_DAY = f"(?:三十一?|二?十{_ONE}?|廿{_ONE}?|初?{_ONE}|初十)"
 _LUNAR = rf"闰?{_HAN_MONTH}月(?:初[一二三四五六七八九十]|廿{_ONE}?|二?十{_ONE}?|三十)"
 _YEAR = r"(?:18|19|20)\d{2}"
-_PART = "(?:上旬|中旬|下旬|初|底|末|中)"
+_PART = "(?:上旬|中旬|下旬|初|底|末|中(?![华国]))"
 _M = r"(?:1[0-2]|0?[1-9])"
 _D = r"(?:3[01]|[12]\d|0?[1-9])"
 _S = r"\s{0,2}"
@@ -50,6 +50,7 @@ _CITED = re.compile(rf"[^,。;\n]{{0,10}}{either(_GRAMMAR, 'date', 'cited')}")
 # What may stand behind the first number of a date, which spares most numbers the long pattern.
 _BEHIND = frozenset("年月-./_ \nsnrt")
 _COMPACT = 8
+_BEFORE = 16  # characters before a date that are looked at
 _RUN = re.compile(r"\d\d*+")
 _HAN_HINT = re.compile(
     "[〇零○ＯO一二三四五六七八九十正冬腊元][年月]|[农阴旧]历|大年|[甲乙丙丁戊己庚辛壬癸].年"
@@ -63,12 +64,16 @@ _HAN = re.compile(
     rf"|{_APART}闰?{_HAN_MONTH}月(?:初[一二三四五六七八九十]|廿{_ONE}?|十{_ONE})(?![个天])"
     r"|大年(?:初[一二三四五六七八]|三十)"
 )
+# A score of three parts, and the year of a criterion: 符合1995年……标准.
+_SCORED = re.compile(r"(?:评分|得分|Apgar)\s?[:为]?\s?$")
+_CRITERION = re.compile(rf"{either(_GRAMMAR, 'date', 'criteria')}[^,。;\n年月]{{0,6}}$")
 _NAMED = re.compile(
     rf"\b(?:{_MONTHS})\.?\s{{1,2}}(?:{_D}(?:st|nd|rd|th)?(?:,?\s{{1,2}}{_YEAR})?|(?:of\s)?{_YEAR})"
     r"(?!\d|\.\d|/\d|\s?mg)"
 )
 _AFTER_YU = re.compile(
-    rf"[于自至到从]\s?({_M}[./-]{_D}[日号]?)(?=\s?(?:{either(_GRAMMAR, 'date', 'done')}|,))"
+    rf"(?<![小大低高少多晚早])[于自至到从]\s?({_M}[./-]{_D}[日号]?)"
+    rf"(?=\s?(?:{either(_GRAMMAR, 'date', 'done')}|,))"
 )
 _CLAUSE = re.compile(rf"[,。;、\s]({_M}[./-]{_D}[日号]?)(?=\s?{either(_GRAMMAR, 'date', 'done')})")
 _THIS_YEAR = re.compile(
@@ -77,9 +82,12 @@ _THIS_YEAR = re.compile(
 # 11-03 22:15, and a day alone behind a date: 2月14日摔倒, 15日来院.
 _TIMED = re.compile(rf"(?<![\d.:/-])({_M}[-/.]{_D})(?=\s{{1,2}}(?:[01]?\d|2[0-3]):[0-5]\d)")
 _DAY = re.compile(
-    rf"[,。;、至]({_D}[日号])(?=晨|晚|上午|下午|凌晨|{either(_GRAMMAR, 'date', 'done')})"
+    rf"[,。;、至]({_D}[日号])(?=晨|晚|上午|下午|凌晨|来|{either(_GRAMMAR, 'date', 'done')})"
 )
-_BORN = re.compile(rf"{either(_GRAMMAR, 'date', 'born')}\s?[:为]?\s?({_M}[-./]{_D}|\d{{6}})(?!\d)")
+_BORN = re.compile(
+    rf"{either(_GRAMMAR, 'date', 'born')}\s?[:为]?\s?({_M}[-./]{_D}|\d{{6}})"
+    r"(?!\d|\s?(?:周|天|岁|个?月|[kK]?[gG]|公?斤|磅))"
+)
 
 
 @register("detector")
@@ -101,9 +109,9 @@ class Date(Detector):
             if match is None or run.start() < done or _is_decimal(text, run):
                 continue
             done = match.end()
-            if _CITED.match(text, done):
-                continue
             group = next(name for name in _FORMS if match[name])
+            if _is_cited(text, match, group):
+                continue
             if group != "compact" or _is_day(match[0]):
                 found.append(self.span(*match.span(), 0.9, f"a date written {_FORMS[group]}"))
         if _HAN_HINT.search(text):
@@ -137,6 +145,14 @@ _FORMS = {
     "american": "month first",
     "dayfirst": "with an English month",
 }
+
+
+def _is_cited(text: str, match: re.Match[str], group: str) -> bool:
+    """Whether it is the year of a guideline, or no date but a score."""
+    before = text[max(0, match.start() - _BEFORE) : match.start()]
+    if _SCORED.search(before) or _CITED.match(text, match.end()):
+        return True
+    return group == "year" and _CRITERION.search(before) is not None
 
 
 def _is_decimal(text: str, run: re.Match[str]) -> bool:

@@ -36,13 +36,20 @@ _SUBJECT = re.compile(
     rf"\b[Pp]atient,?\s({_PART}(?:\s{_PART}){{1,3}}),?\s"
     r"(?=is|was|has|had|presents|denies|reports|complains|returns|came|\(|age)"
 )
+# a 62-year-old male, Harold Finch, who …
+_AGED = re.compile(
+    r"\b(?:year|yr|y/?o|month|week|day)[- ]?(?:old)?\s(?:[A-Za-z-]{3,20}\s){0,2}"
+    rf"(?:male|female|man|woman|gentleman|lady|boy|girl),?\s(?:named\s)?({_NAME}),?\s"
+    r"(?=who|is|was|has|had|with|presents|presented)"
+)
 # Behind a Chinese role without a colon one word is more likely a test than a name.
 _MIXED = re.compile(
     r"(?P<role>患者|病人|姓名|母亲|父亲|丈夫|妻子|医生|医师)\s?"
     rf"({_PART}(?:\s{_PART}){{1,3}}|{_CAPITALS}{{1,2}}\b){_NO_SIGN}"
 )
 _KIN = re.compile(
-    rf"\b(?:[Hh]is|[Hh]er|[Tt]he patient's|[Pp]atient's)\s(?:{_any('relative')}),?\s({_NAME})"
+    rf"\b(?:[Hh]is|[Hh]er|[Tt]he patient's|[Pp]atient's|[Pp]t's)\s"
+    rf"(?:{_any('relative')}),?\s({_NAME})"
 )
 _DEGREE = re.compile(
     rf"\b({_PART}(?:\s{_PART}){{1,3}}),?\s"
@@ -64,6 +71,7 @@ class EnglishName(Detector):
         "doctor_name",
     )
     source: ClassVar[str] = "titles and fields of English notes; eponyms in traps.toml"
+    triggers = (_TITLED, _FIELD, _MIXED, _SUBJECT, _AGED, _KIN, _DEGREE)
 
     def __init__(self) -> None:
         self._none = frozenset((*words("traps.toml", "eponyms"), *words(*_GRAMMAR, "none")))
@@ -86,8 +94,8 @@ class EnglishName(Detector):
             yield match.span(2), 0.9, "a name behind a title", kind
         for match in (*_FIELD.finditer(text), *_MIXED.finditer(text)):
             yield match.span(2), 0.9, "a name behind a field", _kind(match["role"])
-        for match in _SUBJECT.finditer(text):
-            yield match.span(1), 0.85, "a name behind patient", "patient_name"
+        for match in (*_SUBJECT.finditer(text), *_AGED.finditer(text)):
+            yield match.span(1), 0.85, "a name behind patient or age", "patient_name"
         for match in _KIN.finditer(text):
             yield match.span(1), 0.85, "a name behind a family role", "relative_name"
         for match in _DEGREE.finditer(text):

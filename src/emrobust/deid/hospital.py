@@ -42,6 +42,7 @@ _PROPER = re.compile(
     r"|^[省市县]立$"
 )
 _GOING = re.compile(rf"{either(_GRAMMAR, 'hospital', 'errands')}$")
+_CLAUSES = re.compile(either(_GRAMMAR, "hospital", "clauses"))
 _FARTHEST = 24
 _LONE = frozenset("医疗保健省市县区镇乡")
 
@@ -77,7 +78,7 @@ class Hospital(Detector):
 
     def _names(self, before: str) -> bool:
         """Whether what stands before 医院 names one."""
-        if _GOING.search(before):
+        if _GOING.search(before) or _CLAUSES.search(before):
             return False
         last = _WEAK.split(before)[-1]
         if last in self._nameless or before in self._nameless:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -27,6 +28,11 @@ ANY = "tvdpcrmqfnas"
 _WINDOW = 8
 _LONGEST = 7
 _SURE = 0.8
+_SELDOM = 1.5
+_ORDINARY = 0.25
+_MEDICAL = 0.1
+_LEVEL_TWO = 0xD8  # the first byte of GB 2312's second level
+_FEWEST_TERMS = 15  # of the lexicon that make a character one of medicine
 _CLOSED = re.compile(rf"\s{{0,2}}(?:$|[^{HAN}\s])|\s{{2}}|\n")
 # Persons; many places and brands are persons' names too.
 _NAME_TAGS = ("nr", "nrt", "nrfg", "ns", "nz")
@@ -40,7 +46,9 @@ class Reading(NamedTuple):
         given: how much its given characters are those of names, 0–2 each, the mean.
         surname: 2 common, 1 known, 0 not one.
         closed: whether a mark, a blank, the end or a word that follows names stands behind it.
-        known: whether all given characters are in the tables.
+        known: whether all given characters are in the tables, or seldom anything but names.
+        possible: whether they may be a name at all, though no table has them: none is a word of
+            grammar or medicine, and the dictionary has no word in them.
         word: whether its first characters are a word of the language.
     """
 
@@ -49,6 +57,7 @@ class Reading(NamedTuple):
     surname: float
     closed: bool
     known: bool
+    possible: bool
     word: bool
 
 
@@ -62,10 +71,12 @@ class Names:
         self.surnames |= dict.fromkeys(table["medium"] + table["traditional"], 1.5)
         self.surnames |= dict.fromkeys(table["common"], 2.0)
         self.double = dict.fromkeys(double, 2.0)
+        self.firsts = "".join(sorted({*self.surnames, *(word[0] for word in double)}))
         self.wordlike = frozenset(table["words"])
         self.enders = frozenset(read_toml("names.toml")["enders"])
         self.given = dict.fromkeys(table["given"]["medium"], 1.0)
         self.given |= dict.fromkeys(table["given"]["frequent"], 2.0)
+        self._grammar = frozenset(read_toml("names.toml")["never"])
         self.followers = re.compile(alternatives(words("names.toml", "followers")))
         titles = (*words("names.toml", "titles_doctor"), *words("names.toml", "titles_person"))
         self.titles = re.compile(rf"\s?{alternatives(titles)}")
@@ -87,6 +98,21 @@ class Names:
             return 2, 2.0
         weight = self.surnames.get(text[start : start + 1], 0.0)
         return (1, weight) if weight else (0, 0.0)
+
+    def weigh(self, letter: str) -> float:
+        """How much a character is one of given names.
+
+        2 frequent, 1 listed; ``_SELDOM`` outside of the 3,755 common ones (GB/T 2312's first
+        level) and in no term of the lexicon; ``_ORDINARY`` where it may be a name's as well as
+        any word's; ``_MEDICAL`` for one of many terms; 0 for one of grammar.
+        """
+        if listed := self.given.get(letter):
+            return listed
+        if letter in self._grammar:
+            return 0.0
+        if letter in _medical():
+            return _MEDICAL
+        return _SELDOM if _is_seldom(letter) else _ORDINARY
 
     def read(self, text: str, start: int, *, strict: bool = True) -> Reading | None:
         """The name that begins at ``start``, or None.
@@ -137,18 +163,21 @@ class Names:
             return None
         if own in self._roles:
             return None
-        weights = [self.given.get(letter, 0.0) for letter in own]
+        weights = [self.weigh(letter) for letter in own]
         end = start + size + given
         closed = self.ends(text, end)
-        if strict and min(weights) == 0 and not (closed and weight > 1):
+        known = min(weights) >= 1
+        sure = weight > 1 or text[start] not in self.wordlike
+        if strict and not known and not (closed and sure):
             return None
-        if not closed and (strict or min(weights) == 0):
+        if not closed and (strict or not known):
             bound = _edges(text[start : start + _WINDOW])
             if end - start not in bound:
                 return None
         name = text[start:end]
         word = name in self.places or (size == 1 and is_word(name))
-        return Reading(end, sum(weights) / given, weight, closed, min(weights) > 0, word)
+        possible = known or (sure and _may_be(own, min(weights)) and not _has_word(name))
+        return Reading(end, sum(weights) / given, weight, closed, known, possible, word)
 
     def _is_shorter(self, text: str, options: list[Reading]) -> bool:
         """Whether of a name with two and with one given character the short one is meant."""
@@ -208,6 +237,36 @@ def repeats(detector: Detector, text: str, found: list[Span]) -> list[Span]:
     ]
 
 
+def _is_seldom(letter: str) -> bool:
+    """Whether it is none of GB/T 2312's first level, which covers 99.7 % of running text."""
+    try:
+        return letter.encode("gb2312")[0] >= _LEVEL_TWO and letter not in _in_terms()
+    except UnicodeEncodeError:
+        return letter not in _in_terms()
+
+
+def _may_be(given: str, lowest: float) -> bool:
+    """Whether given characters may be a name's; one of medicine only beside a seldom one."""
+    return lowest >= _ORDINARY or (lowest == _MEDICAL and any(map(_is_seldom, given)))
+
+
+def _has_word(name: str) -> bool:
+    """Whether the dictionary has a word in it that names no thing and no person."""
+    return any(len(word) > 1 and tag[0] != "n" for word, tag in rjieba.tag(name, False))
+
+
+@functools.cache
+def _in_terms() -> Counter[str]:
+    """In how many forms of the lexicon each character stands."""
+    return Counter(letter for term in _terms() for letter in set(term))
+
+
+@functools.cache
+def _medical() -> frozenset[str]:
+    return frozenset(letter for letter, terms in _in_terms().items() if terms >= _FEWEST_TERMS)
+
+
+@functools.cache
 def _terms() -> frozenset[str]:
     """Terms of the lexicon that begin with a Chinese character, two to seven long."""
     return frozenset(

@@ -28,6 +28,11 @@ _LINK = (
 )
 _AND = frozenset("、,和及与/")
 _TIMES = "tvdpcrmqf"
+_PARTLY = 0.5  # the mean of a listed character and one of grammar
+_RARELY = 1.5  # of a character that is seldom anything but a name's
+_MEDIUM = 1.5  # of a surname that is not one of the 100 commonest
+_TITLE = 4  # characters of a word for one person of the staff
+_SPEECH = frozenset("诉述称")
 _NAMING = re.compile("名|签")
 
 
@@ -48,12 +53,19 @@ class PersonName(Detector):
     def __init__(self) -> None:
         self._names = load_names()
         self._kinds = _roles()
-        self._roles = re.compile(rf"({alternatives(self._kinds)}){_LINK}(?=[{HAN}])")
+        roles = alternatives(self._kinds)
+        self._roles = re.compile(rf"({roles}){_LINK}(?=[{HAN}])")
         self._staff = frozenset(words("names.toml", "titles_doctor"))
         titles = (*self._staff, *words("names.toml", "titles_person"))
         self._titles = re.compile(rf"{alternatives(titles)}(?!事务所|资格|证)")
         self._before = frozenset(words("names.toml", "before"))
+        self._fields = frozenset(words("names.toml", "fields_doctor"))
         self._functions = frozenset(read_toml("surnames.toml")["functions"])
+        # Only behind a colon may a name be without a known surname.
+        field = re.compile(rf"{roles}\s{{0,2}}:\s{{0,4}}[{HAN}]")
+        self.triggers = (
+            field, re.compile(rf"{roles}{_LINK}[{self._names.firsts}]"), self._titles
+        )  # fmt: skip
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
         """See `Detector.find`."""
@@ -67,15 +79,20 @@ class PersonName(Detector):
         for match in self._roles.finditer(text):
             kind, start = self._kinds[match[1]], match.end()
             told = match["colon"] is not None or match["named"] is not None
-            naming = match["colon"] is not None and (
-                kind == "doctor_name" or bool(_NAMING.search(match[1]))
+            if match[1] in self._fields and not told:
+                continue
+            naming = (
+                match["colon"] is not None
+                and match[1] not in self._fields
+                and (kind == "doctor_name" or bool(_NAMING.search(match[1])))
             )
             value = _VALUE.match(text, start)
             if value and self._is_value(value[1], told=told, naming=naming):
                 yield self.span(*value.span(1), 0.95, "the value of a name's field", kind)
                 continue
             reading = self._names.read(text, start, strict=not naming)
-            if reading and (naming or self._is_sure(text, start, reading)):
+            staff = len(match[1]) if kind == "doctor_name" else 0
+            if reading and (naming or self._is_sure(text, start, reading, staff)):
                 yield self.span(start, reading.end, 0.9, "a name behind a role", kind)
                 yield from self._list(text, reading.end, kind)
 
@@ -98,13 +115,13 @@ class PersonName(Detector):
             return bool(size) or not is_word(name)
         if not size < len(name) <= size + 2 or is_word(name) or not size:
             return False
-        known = all(letter in names.given for letter in name[size:])
+        known = all(names.weigh(letter) >= 1 for letter in name[size:])
         if not told:
             return known and " " in value
         sure = weight > 1 and name[0] not in names.wordlike
         return (sure or known) and not is_function(name[size:])
 
-    def _is_sure(self, text: str, start: int, reading: Reading) -> bool:
+    def _is_sure(self, text: str, start: int, reading: Reading, staff: int) -> bool:
         """Whether a reading behind a role without a colon is more than chance."""
         name = text[start : reading.end]
         if name in self._names.traps:
@@ -112,17 +129,34 @@ class PersonName(Detector):
         marked = self._names.is_marked(text, reading.end)
         if self._names.is_personal(text, reading.end) and (reading.known or marked):
             return True
-        if reading.word or not (reading.closed or reading.known):
+        # Behind 接诊医师 a word alone is somebody's name; behind 医生 it may be anything.
+        alone = staff >= _TITLE and marked and reading.surname > _MEDIUM
+        word = reading.word and not (alone and not is_function(name, _TIMES))
+        if word or not (reading.closed or reading.known):
             return False
         if name[0] in self._functions or name[0] in self._names.wordlike:
             doubt = ANY if name[0] in self._functions else _TIMES
             long = (
-                len(name) > 2 or name[0] not in self._functions or (marked and reading.given == 2)
+                len(name) > 2
+                or name[0] not in self._functions
+                or (marked and reading.given >= _RARELY)
             )
-            return long and reading.closed and reading.known and not is_function(name[1:], doubt)
+            between = self._is_between(text, reading)
+            lone = marked and (staff > 0 or reading.surname > _MEDIUM)
+            sure = reading.known or (between and (len(name) > 2 or lone))
+            return long and reading.closed and sure and not is_function(name[1:], doubt)
         if not reading.known:
-            return reading.surname > 1 and reading.given > 0 and not is_function(name[1:], ANY)
+            listed = reading.given >= _PARTLY
+            return listed or self._is_between(text, reading)
         return reading.closed or not is_function(name[1:])
+
+    def _is_between(self, text: str, reading: Reading) -> bool:
+        """Whether characters that may be a name end at a mark or before 代诉, 陪同 and the like."""
+        follower = self._names.followers.match(text, reading.end)
+        followed = follower is not None and (
+            follower.end() - reading.end > 1 or text[reading.end] in _SPEECH
+        )
+        return reading.possible and (followed or self._names.is_marked(text, reading.end))
 
     def _by_title(self, text: str) -> Iterator[Span]:
         """Before 医生, 主任, 女士; a lone surname too."""
@@ -151,7 +185,8 @@ class PersonName(Detector):
     def _alone(self, text: str, at: int) -> int | None:
         """The place of a surname without a given name, where one stands before a title."""
         _, weight = self._names.surname(text, at)
-        if weight <= 1 or text[at] in self._functions or not self._is_beginning(text, at):
+        known = weight > 1 or (weight == 1 and text[at] not in self._names.wordlike)
+        if not known or text[at] in self._functions or not self._is_beginning(text, at):
             return None
         whole = text[at : at + 3]
         return None if whole in self._names.traps or is_word(whole) else at
@@ -160,12 +195,22 @@ class PersonName(Detector):
         """Whether a reading before a title is more than chance."""
         before = text[start - 1 : start]
         joined = bool(before) and before not in self._before and is_word(before + text[start])
-        if reading.word or not reading.known or joined:
+        if reading.word or joined or not (reading.known or self._is_alone(text, start, reading)):
             return False
-        if reading.surname <= 1 and reading.end - start == 2:
+        wordlike = text[start] in self._names.wordlike
+        if reading.surname <= 1 and reading.end - start == 2 and wordlike:
             return False
-        doubtful = text[start] in self._names.wordlike or reading.surname <= 1
+        doubtful = wordlike or reading.surname <= 1
         return not (doubtful and is_function(text[start + 1 : reading.end], ANY))
+
+    def _is_alone(self, text: str, start: int, reading: Reading) -> bool:
+        """Whether characters that may be a name stand between a preposition and a title."""
+        long = (
+            reading.end - start > 2
+            or text[start] not in self._names.wordlike
+            or text[start - 1 : start] in self._before
+        )
+        return long and reading.possible and self._is_beginning(text, start)
 
     def _is_beginning(self, text: str, start: int) -> bool:
         """Whether a clause or a word that stands before names ends here."""

@@ -18,8 +18,11 @@ _IP = re.compile(
     r"|(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}(?![\w:])"
     r"|(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){1,6}:[0-9A-Fa-f]{1,4}(?![\w:])"
 )
-# 3.2.1.6 is a section.
-_TWO_DIGITS = re.compile(r"\d\d")
+# 3.2.1.6 is a section, 22.22.31.21 are four measurements.
+_THREE_DIGITS = re.compile(r"\d{3}")
+_TOLD = re.compile(r"(?:IP|ip|地址|主机|服务器)[^\d\n]{0,6}$")
+
+_NEAR = 10
 
 
 @register("detector")
@@ -39,7 +42,8 @@ class Url(Detector):
                 found.append(self.span(match.start(), end, 0.95, "the shape of a URL"))
         if text.count(".") > 2 or "::" in text or text.count(":") > 6:
             for match in _IP.finditer(text):
-                if ":" not in match[0] and not _TWO_DIGITS.search(match[0]):
+                told = _TOLD.search(text[max(0, match.start() - _NEAR) : match.start()])
+                if ":" not in match[0] and not told and not _THREE_DIGITS.search(match[0]):
                     continue
                 found.append(self.span(*match.span(), 0.85, "the shape of an IP address", "ip"))
         return found
