@@ -162,7 +162,7 @@ def test_the_report_counts_and_judges(done):
 
 
 def test_any_number_of_processes_gives_the_same(hospital, done, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["emrobust.deid.stage"], "CHUNK", 40)
+    monkeypatch.setattr(sys.modules["emrobust.deid.stage"], "CHUNK_ROWS", 40)
     folder, _, facts = done
     _, again = deid.deidentify(project(hospital, "deid.workers=2"), tmp_path / "out")
     assert rows_of(tmp_path / "out") == rows_of(folder / "out")

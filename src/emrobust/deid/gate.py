@@ -9,13 +9,17 @@ shared the detectors' patterns would be blind where they are.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from emrobust.deid import forms
+from emrobust.deid.characters import as_array, change_all, widths
 from emrobust.deid.operator import NAMES
+from emrobust.deid.prefilter import join, matching
+from emrobust.deid.relax import relax
 
 DIRECT = frozenset(
     {"id_card", "phone", "email", "bank_card", "social_security", "passport"} | NAMES
@@ -57,6 +61,16 @@ def scan(text: str) -> list[Leak]:
         found += [Leak(*m.span(), "passport") for m in _PASSPORT.finditer(plain)]
     found += [Leak(*m.span(1), "social_security") for m in _SECURITY.finditer(plain)]
     return sorted(set(found))
+
+
+def suspects(texts: Sequence[str]) -> Sequence[int]:
+    """Numbers of the texts in which `scan` may find something."""
+    return matching(as_array(change_all(texts, widths())), _triggers())
+
+
+@functools.cache
+def _triggers() -> str | None:
+    return join([relax(p) for p in (_RUN, _EMAIL, _PASSPORT, _SECURITY, _CHINESE_RUN)])
 
 
 def find_known(text: str, known: Mapping[str, Iterable[str]]) -> list[Leak]:

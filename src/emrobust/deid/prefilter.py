@@ -6,14 +6,13 @@ only choose: a chosen text goes to the detector as ever, so the spans are the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from emrobust.deid.detector import SPELLED, Detector, Row, fold, fold_table
-from emrobust.deid.known import Known
+from emrobust.deid.characters import as_array, change_all, squeeze_all
+from emrobust.deid.detector import SPELLED, Detector, fold, fold_table
 from emrobust.deid.relax import relax
 
 _FEWEST = 32  # texts; for fewer the patterns take longer to compile than the detectors to run
@@ -28,32 +27,30 @@ class Prefilter:
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self.patterns = {
-            detector.name: _compile([relax(trigger) for trigger in detector.triggers])
+            detector.name: join([relax(trigger) for trigger in detector.triggers])
             for detector in detectors
             if detector.triggers is not None
         }
 
-    def choose(
-        self, detector: Detector, texts: pa.Array, rows: Sequence[Row | None] | None
-    ) -> Sequence[int]:
+    def choose(self, detector: Detector, texts: pa.Array) -> Sequence[int]:
         """Numbers of the folded texts in which the detector may find something.
 
         Args:
             detector: one of those given.
             texts: from `fold_all`.
-            rows: of the texts, for the detector that looks for a row's values.
         """
-        if isinstance(detector, Known):
-            return [place for place, row in enumerate(rows or ()) if row]
-        pattern = self.patterns.get(detector.name)
-        if pattern is None or len(texts) < _FEWEST:
-            return range(len(texts))
-        hits = pc.match_substring_regex(texts, pattern)
-        chosen: list[int] = pc.indices_nonzero(hits).to_pylist()
-        return chosen
+        return matching(texts, self.patterns.get(detector.name))
 
 
-def _compile(patterns: Sequence[str]) -> str | None:
+def matching(texts: pa.Array, pattern: str | None) -> Sequence[int]:
+    """Numbers of the texts in which a pattern of `join` matches; all, where they are few."""
+    if pattern is None or len(texts) < _FEWEST:
+        return range(len(texts))
+    chosen: list[int] = pc.indices_nonzero(pc.match_substring_regex(texts, pattern)).to_pylist()
+    return chosen
+
+
+def join(patterns: Sequence[str]) -> str | None:
     """One pattern for all; None where RE2 refuses it for its size: then every text is shown."""
     pattern = "|".join(dict.fromkeys(patterns))
     try:
@@ -65,30 +62,47 @@ def _compile(patterns: Sequence[str]) -> str | None:
 
 def fold_all(texts: Sequence[str]) -> tuple[list[str], pa.Array]:
     """The texts through `fold`, as strings and as Arrow's; much faster than one by one."""
-    joined = "".join(texts)
-    if not joined.isascii():
-        codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-        joined = fold_table()[codes].tobytes().decode("utf-32-le", "surrogatepass")
-    folded = list(_cut(joined, texts))
-    spelled = relax(SPELLED)
+    folded = change_all(texts, fold_table())
     array = as_array(folded)
-    hits = pc.indices_nonzero(pc.match_substring_regex(array, spelled)).to_pylist()
+    hits = pc.indices_nonzero(pc.match_substring_regex(array, relax(SPELLED))).to_pylist()
     for place in hits:
         folded[place] = fold(folded[place])
     return folded, as_array(folded) if hits else array
 
 
-def _cut(joined: str, texts: Sequence[str]) -> Iterator[str]:
-    start = 0
-    for text in texts:
-        end = start + len(text)
-        yield joined[start:end]
-        start = end
+class Needles:
+    """Values of other columns that may stand in their rows' texts, whatever their width and case.
 
+    Args:
+        columns: kind and values, one a row; those of nothing are passed over.
+        rows: how many.
+    """
 
-def as_array(texts: Sequence[str]) -> pa.Array:
-    """Texts for Arrow, with half surrogates, which are no characters, as question marks."""
-    try:
-        return pa.array(texts, pa.string())
-    except UnicodeEncodeError:
-        return pa.array([text.encode("utf-8", "replace").decode() for text in texts], pa.string())
+    def __init__(self, columns: Sequence[tuple[str, Sequence[str | None]]], rows: int) -> None:
+        self.columns = columns
+        self.rows = rows
+        self.keys = [squeeze_all([value or "" for value in values]) for _, values in columns]
+
+    def row(self, place: int) -> dict[str, list[str]]:
+        """The values of a text's row by kind; texts stand column after column."""
+        known: dict[str, list[str]] = {}
+        for kind, values in self.columns:
+            value = values[place % self.rows]
+            if value and value not in known.get(kind, ()):
+                known.setdefault(kind, []).append(value)
+        return known
+
+    def find(self, texts: Sequence[str]) -> list[int]:
+        """Numbers of the texts in which a value of their row may stand.
+
+        Args:
+            texts: of one column or several, one column after the other.
+        """
+        squeezed = squeeze_all(texts) if self.columns else []
+        found: set[int] = set()
+        for (_, values), keys in zip(self.columns, self.keys, strict=True):
+            for start in range(0, len(texts), self.rows):
+                haystack = squeezed[start : start + self.rows]
+                told = enumerate(zip(values, keys, haystack, strict=True), start)
+                found.update(at for at, (value, key, text) in told if value and key in text)
+        return sorted(found)

@@ -20,6 +20,11 @@ _MOST_COPIES = 24  # of what is repeated; more becomes any number
 _LARGEST = 0x10FFFF
 _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 _ANY = "(?s:.)"
+# Blocks of characters that notes seldom hold: a class that has one of a block gets all of it, as
+# RE2 takes long over the 65 ranges of digits that Unicode has.
+_BLOCKS = (
+    (0x300, 0x36F), (0x400, 0x1FFF), (0x3100, 0x33FF), (0xA000, 0xFEFF), (0xFFF0, _LARGEST)
+)  # fmt: skip
 
 
 def relax(pattern: re.Pattern[str]) -> str:
@@ -214,8 +219,12 @@ def _write(ranges: Ranges) -> str:
     """A class of RE2's; nothing at all where it is empty."""
     if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
         return _character(ranges[0][0])
+    blocks = [
+        (first, last) for first, last in _BLOCKS if any(a <= last and first <= b for a, b in ranges)
+    ]
     inside = "".join(
-        _character(a) if a == b else f"{_character(a)}-{_character(b)}" for a, b in ranges
+        _character(a) if a == b else f"{_character(a)}-{_character(b)}"
+        for a, b in _merge([*ranges, *blocks])
     )
     return f"[{inside}]" if inside else r"[^\x{0}-\x{10FFFF}]"
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emrobust import records
 from emrobust.deid import audit, detect
-from emrobust.deid.rows import Worker, knowns_of
+from emrobust.deid.rows import Worker, needles_of
 from emrobust.deid.spans import Span
 from emrobust.errors import InputError
 from emrobust.placeholders import PLACEHOLDERS
@@ -72,7 +72,7 @@ def draw(
 
 def _document(row: int, of_row: pa.RecordBatch, worker: Worker) -> Document:
     columns = {name: of_row.column(name).to_pylist() for name in of_row.schema.names}
-    known = knowns_of(columns, 1)[0]
+    known = needles_of(columns, 1).row(0)
     fields = {}
     for name in worker.fields(columns):
         text = columns[name][0]

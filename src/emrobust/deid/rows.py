@@ -17,7 +17,8 @@ from emrobust.deid.audit import Part
 from emrobust.deid.key import Key
 from emrobust.deid.operator import Subject
 from emrobust.deid.operators.date_shift import move_time
-from emrobust.deid.treatment import Known, Treated, Treatment, search
+from emrobust.deid.prefilter import Needles
+from emrobust.deid.treatment import Known, Treated, Treatment, search, suspects
 
 AGE_TOP = 90.0  # everybody older shares it
 _SHORTEST_NUMBER = 6  # of record and patient that are looked for in the text
@@ -94,13 +95,17 @@ class Worker:
 
     def work(self, batch: pa.RecordBatch, first: int) -> Result:
         """Treat a batch whose first record is number ``first`` of the table, from 0."""
-        columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
-        knowns = knowns_of(columns, batch.num_rows)
+        columns = {
+            of.name: batch.column(of.name).to_pylist()
+            for of in batch.schema
+            if of.name not in _SAME or of.name == "department"
+        }
+        needles = needles_of(columns, batch.num_rows)
         result = Result(batch)
         if self.task.settings.enabled:
-            columns = self._treat(columns, knowns, first, result)
+            columns = self._treat(columns, needles, first, result)
         else:
-            self._search(columns, knowns, first, result)
+            self._search(columns, self.fields(columns), needles, first, result)
         schema = output_schema(batch.schema)
         arrays = [
             batch.column(of.name) if of.name in _SAME else pa.array(columns[of.name], of.type)
@@ -110,51 +115,72 @@ class Worker:
         return result
 
     def _search(
-        self, columns: dict[str, list[Any]], knowns: Sequence[Known], first: int, result: Result
+        self,
+        columns: dict[str, list[Any]],
+        names: Sequence[str],
+        needles: Needles,
+        first: int,
+        result: Result,
     ) -> None:
         """Without treatment: look only."""
-        for name in self.fields(columns):
-            for place, text in enumerate(columns[name]):
-                result.characters += len(text)
-                for leak in search(text, knowns[place]):
-                    result.leaks.append(_place(first + place, name, *leak))
+        texts = [text for name in names for text in columns[name]]
+        result.characters += sum(map(len, texts))
+        for at in suspects(texts, needles):
+            column, place = divmod(at, needles.rows)
+            for leak in search(texts[at], needles.row(at)):
+                result.leaks.append(_place(first + place, names[column], *leak))
 
     def _treat(
-        self, columns: dict[str, list[Any]], knowns: Sequence[Known], first: int, result: Result
+        self, columns: dict[str, list[Any]], needles: Needles, first: int, result: Result
     ) -> dict[str, list[Any]]:
-        subjects = self._subjects(columns)
-        out = {**columns, **self._structured(columns, subjects)}
-        treat = set(self.fields(columns))
-        texts = [name for name in columns if name.startswith(records.TEXT_PREFIX)]
-        out.update({name: list(columns[name]) for name in texts})
-        for place, (known, subject) in enumerate(zip(knowns, subjects, strict=True)):
-            drawn = audit.is_drawn(first + place, self.task.settings.audit_rows)
-            result.audit.rows += drawn
-            before = result.counts.total()
-            for name in texts:
-                text = columns[name][place]
-                if name not in treat:
-                    for leak in search(text, known):
-                        result.leaks.append(_place(first + place, name, *leak))
-                    continue
-                treated = self.treatment.treat(text, known, subject)
-                out[name][place] = treated.text
-                result.characters += len(text)
-                self._note(result, treated, text, (first + place, name, out["record_id"][place]))
-                if drawn:
-                    detectors = self.treatment.detectors
-                    audit.look(text, treated, known, detectors, result.audit)
-                    patient = audit.hash_of(subject.patient)
-                    rare = audit.find_rare(treated, first + place + 1, _bare(name), patient)
-                    result.audit.rare.extend(rare)
-            result.touched += result.counts.total() > before
-            if self.task.mapping and self.task.settings.pseudonyms:
-                result.mapped += [
-                    {"row": first + place + 1, "column": name, "kind": name,
-                     "pseudonym": out[name][place], "original": columns[name][place]}
-                    for name in ("record_id", "patient_id")
-                ]  # fmt: skip
+        shown = list(map(self._show, columns["patient_id"], columns["visit_time"]))
+        out = {**columns, **self._structured(columns, shown)}
+
+        def subject_of(place: int) -> Subject:
+            place %= needles.rows
+            patient, time = columns["patient_id"][place], columns["visit_time"][place]
+            department = columns["department"][place]
+            return Subject(patient, self.task.key, time, shown[place], department)
+
+        treat = self.fields(columns)
+        texts = [text for name in treat for text in columns[name]]
+        result.characters = sum(map(len, texts))
+        treated = self.treatment.treat_all(texts, needles, subject_of)
+        out.update({name: list(columns[name]) for name in treat})
+        # Row after row, though the texts stand column after column.
+        for at in sorted(treated, key=lambda at: (at % needles.rows, at)):
+            column, place = divmod(at, needles.rows)
+            out[treat[column]][place] = treated[at].text
+            where = (first + place, treat[column], out["record_id"][place])
+            self._note(result, treated[at], texts[at], where)
+        result.touched = len({at % needles.rows for at, one in treated.items() if one.decisions})
+        left = [name for name in columns if name.startswith(records.TEXT_PREFIX)]
+        self._search(columns, [name for name in left if name not in treat], needles, first, result)
+        for place in self._drawn(first, needles.rows):
+            result.audit.rows += 1
+            patient = audit.hash_of(columns["patient_id"][place])
+            for column, name in enumerate(treat):
+                at = column * needles.rows + place
+                one = treated.get(at) or Treated(texts[at], [], [])
+                self._audit(texts[at], one, needles.row(at), result)
+                rare = audit.find_rare(one, first + place + 1, _bare(name), patient)
+                result.audit.rare.extend(rare)
+        if self.task.mapping and self.task.settings.pseudonyms:
+            result.mapped += [
+                {"row": first + place + 1, "column": name, "kind": name,
+                 "pseudonym": out[name][place], "original": columns[name][place]}
+                for place in range(needles.rows)
+                for name in ("record_id", "patient_id")
+            ]  # fmt: skip
         return out
+
+    def _drawn(self, first: int, rows: int) -> list[int]:
+        """Rows of a batch that are looked at by other means."""
+        most = self.task.settings.audit_rows
+        return [place for place in range(rows) if audit.is_drawn(first + place, most)]
+
+    def _audit(self, text: str, treated: Treated, known: Known, result: Result) -> None:
+        audit.look(text, treated, known, self.treatment.detectors, result.audit)
 
     def _note(self, result: Result, treated: Treated, text: str, at: tuple[int, str, str]) -> None:
         row, column, record = at
@@ -178,15 +204,6 @@ class Worker:
         named = {records.TEXT_PREFIX + name for name in self.task.settings.columns}
         return [name for name in fields if name in named] if named else fields
 
-    def _subjects(self, columns: dict[str, list[Any]]) -> list[Subject]:
-        columns_of = zip(
-            columns["patient_id"], columns["visit_time"], columns["department"], strict=True
-        )
-        return [
-            Subject(patient, self.task.key, time, self._show(patient, time), department)
-            for patient, time, department in columns_of
-        ]
-
     def _show(self, patient: str, time: dt.datetime | None) -> dt.datetime | None:
         """A visit's time as it may be written out."""
         how = self.task.settings.visit_time
@@ -199,10 +216,10 @@ class Worker:
         return time if how == "keep" else dt.datetime(time.year, month[how], 1)  # noqa: DTZ001 (local time)
 
     def _structured(
-        self, columns: dict[str, list[Any]], subjects: Sequence[Subject]
+        self, columns: dict[str, list[Any]], shown: Sequence[dt.datetime | None]
     ) -> dict[str, list[Any]]:
         """The columns beside the texts: times, ages, numbers."""
-        made: dict[str, list[Any]] = {"visit_time": [subject.shown for subject in subjects]}
+        made: dict[str, list[Any]] = {"visit_time": list(shown)}
         made["age"] = [age and min(age, AGE_TOP) for age in columns["age"]]
         if self.task.settings.pseudonyms and self.task.key is not None:
             for name in ("record_id", "patient_id"):
@@ -221,17 +238,14 @@ def _bare(column: str) -> str:
     return column.removeprefix(records.TEXT_PREFIX)
 
 
-def knowns_of(columns: dict[str, list[Any]], rows: int) -> list[dict[str, list[str]]]:
+def needles_of(columns: dict[str, list[Any]], rows: int) -> Needles:
     """What the columns of each row say of the person, by kind."""
-    knowns: list[dict[str, list[str]]] = [{} for _ in range(rows)]
-    for name, values in columns.items():
-        if name.startswith(records.KNOWN_PREFIX):
-            kind = name.removeprefix(records.KNOWN_PREFIX).rpartition("_")[0]
-            for known, value in zip(knowns, values, strict=True):
-                if value:
-                    known.setdefault(kind, []).append(value)
+    told: list[tuple[str, list[str | None]]] = [
+        (name.removeprefix(records.KNOWN_PREFIX).rpartition("_")[0], values)
+        for name, values in columns.items()
+        if name.startswith(records.KNOWN_PREFIX)
+    ]
     for name in ("record_id", "patient_id"):
-        for known, value in zip(knowns, columns[name], strict=True):
-            if len(value) >= _SHORTEST_NUMBER and value not in known.get("visit_no", ()):
-                known.setdefault("visit_no", []).append(value)
-    return knowns
+        long = [value if len(value) >= _SHORTEST_NUMBER else None for value in columns[name]]
+        told.append(("visit_no", long))
+    return Needles(told, rows)

@@ -35,8 +35,9 @@ EXPLAIN_HEADER = (
     "row", "record_id", "column", "start", "end", "kind", "score", "detector", "evidence",
     "operator",
 )  # fmt: skip
-CHUNK = 512
-_INLINE = 4  # chunks that are treated without a pool: a process takes a second to start
+CHUNK_ROWS = 16_384  # at most, and so many bytes: patterns are compiled for every chunk
+CHUNK_BYTES = 1 << 24
+_INLINE = 1  # chunks that are treated without a pool: a process takes two seconds to start
 _SHOWN = 5
 _MOST_WORKERS = 4
 
@@ -276,8 +277,9 @@ def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordB
     """Batches cut small, each with the number of its first row."""
     first = 0
     for batch in batches:
-        for start in range(0, batch.num_rows, CHUNK):
-            piece = batch.slice(start, CHUNK)
+        rows = max(1, min(CHUNK_ROWS, CHUNK_BYTES * batch.num_rows // (batch.nbytes + 1)))
+        for start in range(0, batch.num_rows, rows):
+            piece = batch.slice(start, rows)
             yield first, piece
             first += piece.num_rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from emrobust.deid import detect, gate, spans
 from emrobust.deid.detector import Detector
 from emrobust.deid.operator import Subject
 from emrobust.deid.policy import Policy
+from emrobust.deid.prefilter import Needles
 from emrobust.deid.spans import Span
 
 Known = Mapping[str, Sequence[str]]
@@ -65,9 +66,36 @@ class Treatment:
             known: values of other columns of the same row by kind.
             subject: whose text it is.
         """
-        found = detect.detect(text, self.detectors, known or None) if text else []
+        needles = Needles([(kind, [v]) for kind, values in known.items() for v in values], 1)
+        done = self.treat_all([text], needles, lambda _: subject)
+        return done.get(0) or Treated(text, [], [])
+
+    def treat_all(
+        self, texts: Sequence[str], needles: Needles, subject_of: Callable[[int], Subject]
+    ) -> dict[int, Treated]:
+        """Take the identifiers out of many texts.
+
+        Args:
+            texts: the originals.
+            needles: values of other columns of the texts' rows.
+            subject_of: a text's number → whose it is.
+
+        Returns:
+            number of a text → what became of it; texts in which nothing is are left out.
+        """
+        found = detect.detect_all(texts, self.detectors, needles)
+        done = {at: self._edit(texts[at], spans, subject_of(at)) for at, spans in found.items()}
+        after = [done[at].text if at in done else text for at, text in enumerate(texts)]
+        for at in suspects(after, needles):
+            text, decisions, _ = done.get(at) or Treated(texts[at], [], [])
+            own = [(d.start, d.end) for d in decisions if d.operator != "keep"]
+            if leaks := search(text, needles.row(at), own):
+                done[at] = Treated(text, decisions, leaks)
+        return done
+
+    def _edit(self, text: str, found: Sequence[Span], subject: Subject) -> Treated:
         words = [self.policy.replace(text[s.start : s.end], s.kind, subject) for s in found]
-        treated = spans.apply(
+        edited = spans.apply(
             text, [(span, word) for span, (word, _) in zip(found, words, strict=True)]
         )
         decisions, shift = [], 0
@@ -75,8 +103,12 @@ class Treatment:
             start = span.start + shift
             decisions.append(Decision(span, operator, start, start + len(word)))
             shift += len(word) - (span.end - span.start)
-        own = [(d.start, d.end) for d in decisions if d.operator != "keep"]
-        return Treated(treated, decisions, search(treated, known, own))
+        return Treated(edited, decisions, [])
+
+
+def suspects(texts: Sequence[str], needles: Needles) -> list[int]:
+    """Numbers of the texts in which `search` may find something."""
+    return sorted({*gate.suspects(texts), *needles.find(texts)})
 
 
 def search(text: str, known: Known, own: Sequence[tuple[int, int]] = ()) -> list[gate.Leak]:
