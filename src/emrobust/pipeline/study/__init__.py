@@ -5,8 +5,11 @@ projects/   what each of them was trained with
 logs/       what each of them said
 clinic/     the made-up hospital, where no project was given
 data/       the prepared records that all cells share
-study.json  every score of every cell, and the tables
-study.md    the tables for readers
+study.json  every score, and what the differences are worth
+measured/   their scores
+suites/     the noisy texts that all of them read
+study.md    the tables, ours beside the paper's
+study.html  the same to look at
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ from emrobust.errors import InputError
 from emrobust.pipeline.prepare import prepare
 from emrobust.pipeline.study import cells, plan, results
 from emrobust.pipeline.study.results import Results
+from emrobust.report import study_page
 
 CLINIC = "clinic"
-DATA = "data"
 JSON = "study.json"
 MARKDOWN = "study.md"
+PAGE = "study.html"
 # What a quick study changes: enough to run every part, far too little to learn anything from.
 # Small batches, so that adversaries begin before it ends.
 _QUICK_RECORDS = 1200
@@ -83,11 +87,13 @@ def run(
     project = _project(project_file, out, records, overrides)
     study = plan.read(name, project, size.only)
     laid, missing = cells.lay_out(study, project, seeds, over)
-    prepare(project, out / DATA)
-    failed = cells.train(laid, out / DATA, out, size.parallel)
-    found = results.collect(study, laid, missing, failed, out)
-    runs.write_json(out / JSON, found.to_json())
-    runs.write_text(out / MARKDOWN, results.markdown(found))
+    prepare(project, out / cells.DATA)
+    failed = cells.train(laid, out, size.parallel)
+    found = results.collect(study, project, laid, (missing, failed), out)
+    facts = found.to_json()
+    runs.write_json(out / JSON, facts)
+    runs.write_text(out / MARKDOWN, study_page.markdown(facts))
+    runs.write_text(out / PAGE, study_page.html(facts, project.language))
     return found
 
 

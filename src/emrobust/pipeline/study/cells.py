@@ -17,6 +17,7 @@ from emrobust.pipeline.study import plan
 from emrobust.pipeline.study.plan import Plan, Row
 
 CELLS = "cells"
+DATA = "data"
 PROJECTS = "projects"
 LOGS = "logs"
 _COMMAND = "import sys; from emrobust.cli import main; sys.exit(main())"
@@ -72,13 +73,13 @@ def lay_out(
     return cells, missing
 
 
-def train(cells: Sequence[Cell], data: Path, out: Path, parallel: int) -> dict[str, str]:
+def train(cells: Sequence[Cell], out: Path, parallel: int) -> dict[str, str]:
     """Train what is not trained yet, several at a time; goes on where it was stopped.
 
     Args:
         cells: of the study, in order.
-        data: the prepared folder that all share.
-        out: of the study; ``cells/``, ``projects/`` and ``logs/`` are written in it.
+        out: of the study, with the prepared ``data/`` that all share; ``cells/``, ``projects/``
+            and ``logs/`` are written beside it.
         parallel: processes at a time; the processors are divided among them.
 
     Returns:
@@ -96,7 +97,7 @@ def train(cells: Sequence[Cell], data: Path, out: Path, parallel: int) -> dict[s
             while waiting or running:
                 while waiting and len(running) < parallel:
                     cell = waiting.pop(0)
-                    running[cell.name] = _start(cell, data, out, parallel)
+                    running[cell.name] = _start(cell, out, parallel)
                 for name in list(_ended(running)):
                     if running.pop(name).returncode:
                         failed[name] = _last_line(out / LOGS / f"{name}.log")
@@ -114,7 +115,7 @@ def _ended(running: Mapping[str, subprocess.Popen[bytes]]) -> Iterator[str]:
     return (name for name, process in running.items() if process.poll() is not None)
 
 
-def _start(cell: Cell, data: Path, out: Path, parallel: int) -> subprocess.Popen[bytes]:
+def _start(cell: Cell, out: Path, parallel: int) -> subprocess.Popen[bytes]:
     """`emrobust train` on the cell's own project file, with its share of the processors."""
     file, log = out / PROJECTS / f"{cell.name}.toml", out / LOGS / f"{cell.name}.log"
     runs.write_text(file, config.dump(cell.project))
@@ -125,7 +126,7 @@ def _start(cell: Cell, data: Path, out: Path, parallel: int) -> subprocess.Popen
     with writing:
         return subprocess.Popen(  # noqa: S603  # our own command on files that were just written
             [sys.executable, "-c", _COMMAND, "train", str(file),
-             "--data", str(data), "--out", str(out / CELLS / cell.name)],
+             "--data", str(out / DATA), "--out", str(out / CELLS / cell.name)],
             stdout=writing, stderr=subprocess.STDOUT,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         )  # fmt: skip

@@ -1,19 +1,31 @@
-"""The scores of a study's cells, and its tables."""
+"""The scores of a study's cells: on the test split, under noise, and against each other."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emrobust import runs
-from emrobust.evaluate import evaluation
+from emrobust import progress, records, runs
+from emrobust.config import Project
+from emrobust.errors import EmrobustError
+from emrobust.evaluate import evaluation, significance, suites
 from emrobust.evaluate import run as measuring
-from emrobust.pipeline.study.cells import CELLS, Cell
+from emrobust.evaluate.significance import Claim
+from emrobust.pipeline.prepare import LABELS
+from emrobust.pipeline.study.cells import CELLS, DATA, Cell
 from emrobust.pipeline.study.plan import Plan, Row, Table
 from emrobust.train import run as training
+from emrobust.train.run import Run
+
+MEASURED = "measured"
+SUITES = "suites"
+# The suite with the kinds of noise that the seed's test set has.
+NOISE = "noise-paper"
+LEVEL = 0.05
+COMPARED = ("macro_f1", "micro_f1", "pr_auc_macro", "ece")
 
 
 @dataclass(frozen=True)
@@ -23,7 +35,9 @@ class RowResult:
     Attributes:
         key: of the row.
         name: for readers.
-        scores: measure → score of each seed.
+        base: key of the row it is measured against.
+        scores: measure → score of each seed; ``noise_macro_f1`` and ``drop`` are those of the
+            suite `NOISE`, ``ece_calibrated`` with the calibrator fitted on validation rows.
         paper: measure → mean and standard deviation as printed, in percent.
         seconds: of training, the median over seeds; None where it has no loop.
         missing: why there are no scores.
@@ -31,6 +45,7 @@ class RowResult:
 
     key: str
     name: str
+    base: str | None
     scores: Mapping[str, Sequence[float]]
     paper: Mapping[str, Sequence[float]]
     seconds: float | None
@@ -39,102 +54,172 @@ class RowResult:
 
 @dataclass(frozen=True)
 class Results:
-    """A study's rows by key, and its tables."""
+    """A study's rows by key, its tables, and what its differences are worth.
+
+    Attributes:
+        title, zh: of the study.
+        about: facts: records, seeds, seed, environment.
+        rows: by key.
+        tables: which rows are shown where.
+        claims: each row against its base, p-values corrected over the whole study.
+        failed: cell → why.
+    """
 
     title: str
     zh: str
+    about: Mapping[str, Any]
     rows: Mapping[str, RowResult]
     tables: Sequence[Table]
+    claims: Sequence[Claim]
     failed: Mapping[str, str]
+
+    def claim(self, row: str, measure: str) -> Claim | None:
+        """The difference of a row to its base."""
+        found = (c for c in self.claims if (c.second, c.measure) == (row, measure))
+        return next(found, None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {
-            "title": self.title,
-            "rows": {key: asdict(row) for key, row in self.rows.items()},
-            "tables": [table.model_dump() for table in self.tables],
-            "failed": dict(self.failed),
-        }
+        plain = asdict(self)
+        plain["tables"] = [table.model_dump() for table in self.tables]
+        return plain
 
 
 def collect(
     study: Plan,
+    project: Project,
     cells: Sequence[Cell],
-    missing: Mapping[str, str],
-    failed: Mapping[str, str],
+    trouble: tuple[Mapping[str, str], Mapping[str, str]],
     out: Path,
 ) -> Results:
-    """Measure every finished cell.
+    """Measure every finished cell and compare the rows.
 
     Args:
         study: the rows and tables.
+        project: the study's own: its seed, language and settings of evaluation.
         cells: all of them.
-        missing: row → why it has no cell.
-        failed: cell → why it has no run.
+        trouble: row → why it has no cells; cell → why it has no run.
         out: the study's folder.
+
+    Raises:
+        RunError: a cell's folder was changed.
     """
-    rows = {}
-    for row in study.rows:
-        own = [cell for cell in cells if cell.row.key == row.key]
-        rows[row.key] = _measure(row, own, missing.get(row.key, ""), failed, out)
-    return Results(study.title, study.zh, rows, study.tables, failed)
+    missing, failed = trouble
+    data = out / DATA
+    noise = _noise(project, data, out)
+    done = [cell for cell in cells if cell.name not in failed]
+    found: dict[str, list[dict[str, float]]] = {}
+    loaded: dict[str, list[Run]] = {}
+    with progress.track("measuring the study", len(done), "cells") as advance:
+        for cell in done:
+            run = training.load(out / CELLS / cell.name)
+            found.setdefault(cell.row.key, []).append(_cell(run, noise, out / MEASURED))
+            loaded.setdefault(cell.row.key, []).append(run)
+            advance(1)
+    rows = {
+        row.key: _row(row, found.get(row.key, []), _why(row, cells, missing, failed))
+        for row in study.rows
+    }
+    about = {
+        "data": runs.checksum(data / LABELS / records.FILE),
+        "seeds": len({cell.seed for cell in cells}),
+        "level": LEVEL,
+        "confidence": project.evaluate.confidence,
+        **runs.environment(),
+    }
+    claims = _claims(study, project, loaded)
+    return Results(study.title, study.zh, about, rows, study.tables, claims, failed)
 
 
-def _measure(
-    row: Row, cells: Sequence[Cell], missing: str, failed: Mapping[str, str], out: Path
-) -> RowResult:
-    scores: dict[str, list[float]] = {}
-    seconds: list[float] = []
-    for cell in cells:
-        if cell.name in failed:
-            missing = failed[cell.name]
-            continue
-        run = training.load(out / CELLS / cell.name)
-        measured = measuring.read(run)
-        for key, value in evaluation.overall(
-            measured.predictions, run.project.evaluate.bins
-        ).items():
-            scores.setdefault(key, []).append(value)
-        history = runs.read_json(run.folder / training.HISTORY)
-        seconds += [history[-1]["seconds"]] if history else []
+def _why(
+    row: Row, cells: Sequence[Cell], missing: Mapping[str, str], failed: Mapping[str, str]
+) -> str:
+    own = [failed[cell.name] for cell in cells if cell.row == row and cell.name in failed]
+    return missing.get(row.key, "") or "; ".join(sorted(set(own)))
+
+
+def _noise(project: Project, data: Path, out: Path) -> suites.Suite:
+    """The suite that every cell reads, written once."""
+    wanted = suites.Settings(
+        seed=project.seed,
+        language=project.language,
+        records=project.evaluate.suite_records,
+        kinds=("noise",),
+    )
+    place = out / SUITES / suites.WRITTEN
+    runs.run_stage(suites.write, wanted, data / LABELS, place)
+    return next(suite for suite in suites.find(out / SUITES) if suite.name == NOISE)
+
+
+def _cell(run: Run, noise: suites.Suite, place: Path) -> dict[str, float]:
+    """A cell's scores, kept beside it under the checksums of what they were measured on."""
+    file = place / f"{run.folder.name}.json"
+    facts = {
+        "run": runs.checksum(run.folder / runs.MANIFEST),
+        "noise": runs.checksum(noise.path),
+    }
+    kept = runs.read_json(file) if file.is_file() else {}
+    if kept.get("facts") != facts:
+        kept = {"facts": facts, "scores": _score(run, noise)}
+        runs.write_json(file, kept)
+    scores: dict[str, float] = kept["scores"]
+    return scores
+
+
+def _score(run: Run, noise: suites.Suite) -> dict[str, float]:
+    settings = run.project.evaluate
+    standard = measuring.read(run)
+    scores = evaluation.overall(standard.predictions, settings.bins)
+    calibrated = measuring.read(run, calibrator=measuring.calibrator_of(run))
+    scores["ece_calibrated"] = evaluation.overall(calibrated.predictions, settings.bins)["ece"]
+    noisy = measuring.predict(run, noise.path)
+    suite = suites.measure_file(
+        (noise.name, noise.kind, noise.about),
+        (noisy.record_id, noisy.predictions),
+        (standard.record_id, standard.predictions),
+        settings=settings.model_copy(update={"bootstrap": 0}),
+        seed=run.project.seed,
+    )
+    scores["noise_macro_f1"] = suite.suite["macro_f1"]
+    scores["noise_micro_f1"] = suite.suite["micro_f1"]
+    scores["drop"] = suite.drop["macro_f1"] or 0.0
+    history = runs.read_json(run.folder / training.HISTORY)
+    if history and "seconds" in history[-1]:
+        scores["seconds"] = history[-1]["seconds"]
+    return scores
+
+
+def _row(row: Row, found: Sequence[Mapping[str, float]], missing: str) -> RowResult:
+    names = dict.fromkeys(name for scores in found for name in scores)
+    scores = {name: [of[name] for of in found if name in of] for name in names}
+    seconds = scores.pop("seconds", None)
     spent = statistics.median(seconds) if seconds else None
-    return RowResult(row.key, row.name, scores, row.paper, spent, missing)
+    return RowResult(row.key, row.name, row.base, scores, row.paper, spent, missing)
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean ± standard deviation, in percent."""
-    mean = 100 * statistics.mean(values)
-    return (
-        f"{mean:.1f} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else f"{mean:.1f}"
+def _claims(
+    study: Plan, project: Project, loaded: Mapping[str, Sequence[Run]]
+) -> tuple[Claim, ...]:
+    """Each row with enough seeds against its base; one Holm correction over all of them."""
+    raw: list[Claim] = []
+    for row in study.rows:
+        pair = [key for key in (row.base, row.key) if key and len(loaded.get(key, ())) > 1]
+        if len(pair) == 2:
+            raw += _compare(pair[0], pair[1], project, loaded)
+    adjusted = significance.holm([claim.p for claim in raw])
+    return tuple(
+        replace(claim, p_holm=p, significant=p < LEVEL, reason="" if p < LEVEL else "p")
+        for claim, p in zip(raw, adjusted, strict=True)
     )
 
 
-def printed(values: Sequence[float]) -> str:
-    """The paper's number as it prints it."""
-    return " ± ".join(f"{value:g}" for value in values)
-
-
-def markdown(found: Results) -> str:
-    """The tables, ours beside the paper's."""
-    parts = [f"# {found.title}"]
-    for table in found.tables:
-        parts.append(f"\n## {table.en}\n")
-        head = [f"{measure} | paper" for measure in table.measures]
-        parts.append(f"| Row | {' | '.join(head)} |")
-        parts.append("|---|" + "---|---|" * len(table.measures))
-        parts += [_line(found.rows[key], table) for key in table.rows]
-        parts += [
-            f"\n- {found.rows[key].name}: {found.rows[key].missing}."
-            for key in table.rows
-            if found.rows[key].missing
-        ]
-    return "\n".join(parts) + "\n"
-
-
-def _line(row: RowResult, table: Table) -> str:
-    cells = []
-    for measure in table.measures:
-        ours = row.scores.get(measure)
-        cells.append(spread(ours) if ours else "not available")
-        cells.append(printed(row.paper[measure]) if measure in row.paper else "")
-    return f"| {row.name} | {' | '.join(cells)} |"
+def _compare(
+    base: str, row: str, project: Project, loaded: Mapping[str, Sequence[Run]]
+) -> Sequence[Claim]:
+    recipes = {key: [measuring.read(run).predictions for run in loaded[key]] for key in (base, row)}
+    try:
+        return significance.compare_recipes(
+            recipes, settings=project.evaluate, seed=project.seed, measures=COMPARED
+        ).claims
+    except EmrobustError:
+        return ()

@@ -1,0 +1,149 @@
+"""A study's tables, ours beside the paper's, as one HTML file without a script and as Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from emrobust.report.deid_page import environment
+from emrobust.report.page import content_hash, read_template
+from emrobust.report.tables import flatten
+from emrobust.report.words import Words
+
+STRINGS = "study_strings.toml"
+Facts = Mapping[str, Any]
+
+
+class Cell(NamedTuple):
+    """A measure of a row.
+
+    Attributes:
+        ours: mean and deviation; empty where there is none.
+        difference: to the row's base, with its interval.
+        paper: as the paper prints it.
+    """
+
+    ours: str
+    difference: str
+    paper: str
+
+
+class Line(NamedTuple):
+    """A row of a table."""
+
+    name: str
+    cells: list[Cell]
+    minutes: str
+
+
+class Shown(NamedTuple):
+    """A table."""
+
+    key: str
+    title: str
+    measures: list[str]
+    lines: list[Line]
+
+
+def html(facts: Facts, language: str = "zh") -> str:
+    """The page.
+
+    Args:
+        facts: the content of ``study.json``.
+        language: ``zh`` or ``en``.
+    """
+    w = Words(language, STRINGS)
+    style = read_template("style.css")
+    return environment().from_string(read_template("study.html.j2")).render(
+        w=w,
+        title=facts["zh" if language == "zh" else "title"],
+        style=Markup(style),  # noqa: S704 (our own file)
+        style_hash=content_hash(style),
+        version=metadata.version("emrobust"),
+        tables=_tables(facts, w),
+        notes=_notes(facts, w),
+        missing=_missing(facts),
+        failed=sorted(facts["failed"].items()),
+        about=list(flatten(facts["about"])),
+    )  # fmt: skip
+
+
+def markdown(facts: Facts, language: str = "en") -> str:
+    """The tables as Markdown, with the same notes."""
+    w = Words(language, STRINGS)
+    parts = [f"# {facts['zh' if language == 'zh' else 'title']}", "", *_notes(facts, w)]
+    for table in _tables(facts, w):
+        head = [w("row")]
+        for measure in table.measures:
+            head += [measure, w("difference"), w("paper")]
+        parts += ["", f"## {table.title}", "", _join([*head, w("minutes")])]
+        parts.append(_join(["---"] * (len(head) + 1)))
+        for line in table.lines:
+            cells = [
+                text for cell in line.cells for text in (cell.ours, cell.difference, cell.paper)
+            ]
+            parts.append(_join([line.name, *cells, line.minutes]))
+    for title, lines in ((w("missing"), _missing(facts)), (w("failed"), facts["failed"].items())):
+        if lines:
+            parts += ["", f"{title}:", "", *(f"- {name}: {why}" for name, why in lines)]
+    return "\n".join(parts) + "\n"
+
+
+def _join(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _notes(facts: Facts, w: Words) -> list[str]:
+    of = facts["about"]
+    values = {"seeds": of["seeds"], "level": of["level"], "confidence": f"{of['confidence']:.0%}"}
+    return [w("about", **values), w("noise")]
+
+
+def _missing(facts: Facts) -> list[tuple[str, str]]:
+    return [(row["name"], row["missing"]) for row in facts["rows"].values() if row["missing"]]
+
+
+def _tables(facts: Facts, w: Words) -> list[Shown]:
+    return [
+        Shown(
+            table["key"],
+            table["zh" if w.language == "zh" else "en"],
+            [w.known(measure) for measure in table["measures"]],
+            [_line(facts, facts["rows"][key], table["measures"], w) for key in table["rows"]],
+        )
+        for table in facts["tables"]
+    ]
+
+
+def _line(facts: Facts, row: Facts, measures: Sequence[str], w: Words) -> Line:
+    cells = [
+        Cell(
+            spread(row["scores"].get(measure, ())) or w("not_available"),
+            _difference(facts, row["key"], measure),
+            " ± ".join(f"{value:g}" for value in row["paper"].get(measure, ())),
+        )
+        for measure in measures
+    ]
+    minutes = "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
+    return Line(row["name"], cells, minutes)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean ± standard deviation in percent; empty where there is no value."""
+    if not values:
+        return ""
+    mean = f"{100 * statistics.mean(values):.1f}"
+    return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.1f}"
+
+
+def _difference(facts: Facts, row: str, measure: str) -> str:
+    for claim in facts["claims"]:
+        if (claim["second"], claim["measure"]) == (row, measure):
+            low, high = (100 * bound for bound in claim["interval"])
+            star = "*" if claim["significant"] else ""
+            return f"{100 * claim['difference']:+.1f}{star} [{low:+.1f}, {high:+.1f}]"
+    return ""
