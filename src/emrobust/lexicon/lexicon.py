@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Iterable
-from operator import add
 from pathlib import Path
 from typing import NamedTuple
+
+from ahocorasick_rs import AhoCorasick, MatchKind
 
 from emrobust.lexicon.table import (
     FOLDER,
@@ -48,6 +49,10 @@ class Lexicon:
         entries: as `table.read` returns them.
         shield: words that are matched and never replaced, so that nothing inside them is
             (感冒 in 感冒灵).
+
+    Attributes:
+        entries: the concepts.
+        words: all that is matched, the shield too, by number.
     """
 
     def __init__(self, entries: Iterable[Entry], shield: Iterable[str] = ()) -> None:
@@ -57,10 +62,15 @@ class Lexicon:
             for form in entry.forms:
                 owners[form].append(entry)
         self._owners = {form: tuple(of) for form, of in owners.items()}
-        self._words = frozenset(owners) | frozenset(shield)
-        self._latin = frozenset(w for w in self._words if w[0] in _LATIN or w[-1] in _LATIN)
+        # Words with a Latin edge come last, so that a number tells whether a word has one.
+        self.words = tuple(sorted(owners.keys() | set(shield), key=lambda w: (_has_latin(w), w)))
+        self._latin = sum(not _has_latin(word) for word in self.words)
+        self._numbers = {word: number for number, word in enumerate(self.words)}
+        self._machine = AhoCorasick(
+            self.words, matchkind=MatchKind.LeftmostLongest, store_patterns=False
+        )
         lengths: dict[str, set[int]] = defaultdict(set)
-        for word in self._words:
+        for word in self.words:
             lengths[word[:SHORTEST]].add(len(word))
         self._lengths = {head: sorted(of, reverse=True) for head, of in lengths.items()}
 
@@ -73,21 +83,44 @@ class Lexicon:
 
         A term in Latin letters must stand free of other letters and digits.
         """
-        found: list[Match] = []
-        done = 0
-        known, latin = self._words, self._latin
-        # Two nested maps look up all pairs of characters without a step of the interpreter.
-        for at, sizes in enumerate(map(self._lengths.get, map(add, text, text[1:]))):
-            if sizes is None or at < done:
-                continue
-            for size in sizes:
-                form = text[at : at + size]
-                # At the text's end a form is shorter than the size that was asked for.
-                if form in known and (form not in latin or _is_free(text, at, at + len(form))):
-                    done = at + len(form)
-                    found.append(Match(at, done, form))
-                    break
+        words = self.words
+        return [Match(start, end, words[number]) for number, start, end in self.spot(text)]
+
+    def spot(self, text: str) -> list[tuple[int, int, int]]:
+        """`find` in numbers, which is quicker: which of ``words``, start, end."""
+        found = self._machine.find_matches_as_indexes(text)
+        latin = self._latin
+        for number, start, end in found:
+            if number >= latin and not _is_free(text, start, end):
+                return self._free(text, found)
         return found
+
+    def _free(self, text: str, found: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+        """Matches without those in Latin letters that go on, and with what these have hidden."""
+        kept: list[tuple[int, int, int]] = []
+        done = 0
+        for number, start, end in found:
+            if start >= done and (number < self._latin or _is_free(text, start, end)):
+                kept.append((number, start, end))
+                done = end
+            else:
+                done = max(done, start)
+                while done < end:
+                    match = self._match(text, done)
+                    if match:
+                        kept.append(match)
+                    done = match[2] if match else done + 1
+        return kept
+
+    def _match(self, text: str, start: int) -> tuple[int, int, int] | None:
+        """The longest word at one place that is free."""
+        for size in self._lengths.get(text[start : start + SHORTEST], ()):
+            form = text[start : start + size]
+            end = start + len(form)  # less than the size at the text's end
+            number = self._numbers.get(form)
+            if number is not None and (number < self._latin or _is_free(text, start, end)):
+                return number, start, end
+        return None
 
     def swaps(
         self, types: Iterable[Type], source: Register, target: Register, use: Use
@@ -128,6 +161,10 @@ class Lexicon:
             and len(self._owners[other]) == 1
             and serves(form if other == entry.formal else other, use)
         )
+
+
+def _has_latin(word: str) -> bool:
+    return word[0] in _LATIN or word[-1] in _LATIN
 
 
 def _is_free(text: str, start: int, end: int) -> bool:

@@ -82,7 +82,14 @@ class Measures:
         self._before = {
             last: _sizes(b for _, b in self._at if b[-1:] == last or not b) for last in lasts
         }
-        self._behind = {key: _sizes(behind) for key, behind in self._at.items()}
+        # the same, and the first character behind the numbers → how long what stands there may be
+        self._behind = {
+            key: {
+                first: _sizes(b for b in behind if b[:1] == first or not b)
+                for first in {b[:1] for b in behind}
+            }
+            for key, behind in self._at.items()
+        }
 
     def find(self, text: str) -> list[Reading]:
         """Measures from left to right, whose numbers lie inside their bounds."""
@@ -107,12 +114,16 @@ class Measures:
             behind = self._behind.get(key)
             if behind is None:
                 continue
-            for length in behind:
+            for length in behind.get(text[last : last + 1], behind.get("", [])):
                 end = min(last + length, len(text))
                 known = self._at[key].get(text[last:end])
                 if known and _fits(known[0], numbers) and _is_free(text, start, end, known[0]):
                     return Reading(start, end, known[0].name, known[1], numbers)
         return None
+
+    def has(self, reading: Reading, register: Register) -> bool:
+        """Whether a reading can be written in a register."""
+        return bool(self._rows[reading.name].writings[register])
 
     def write(self, reading: Reading, register: Register) -> list[str]:
         """The reading's writings in a register, with the numbers as they were."""

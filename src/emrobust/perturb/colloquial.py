@@ -47,8 +47,9 @@ class Colloquial(Perturbation):
         self.ways = _WAYS[direction]
         known = lexicon.load()
         self.swaps = terms.join(known.swaps(types, *way, use) for way in self.ways.items())
+        self.table = terms.Table(self.swaps)
 
     def propose(self, text: str, random: Random) -> list[Edit]:
         """See `Perturbation.propose`."""
-        found = terms.places(text, self.swaps) + terms.measures(text, self.ways)
+        found = self.table.places(text) + terms.measures(text, self.ways)
         return terms.replace(text, found, self.gaps, random)

@@ -15,14 +15,12 @@ from typing import NamedTuple
 from emrobust.perturb import tokens
 from emrobust.perturb.amounts import sort
 from emrobust.perturb.edits import Edit, Offsets, join, settle
-from emrobust.perturb.tokens import EDGE, PLAIN, Token
+from emrobust.perturb.tokens import BACKWARD, EDGE, FORWARD, OWN, PLAIN, Token
 
-# What a cue of these kinds says goes on to the next edge, or goes back to the last one.
-_FORWARD = frozenset({"negation", "doubt", "subject", "past"})
-_BACKWARD = frozenset({"denial", "normal", "question", "doubt", "past"})
-_SCOPED = _FORWARD | _BACKWARD
+_SCOPED = FORWARD | BACKWARD
+# What changes the facts around it.
+GOVERNING = _SCOPED | {"turn", EDGE}
 _TURNS = frozenset({EDGE, "turn", "question"})
-_NOBODY_ELSE = frozenset({"man", "woman"})
 _SILENT = frozenset({PLAIN, EDGE, "turn"})
 # Separators that matter only to what looks back.
 JOINTS = r"、/|\\\s"
@@ -82,7 +80,7 @@ def _find(text: str, plain: list[tuple[int, int]]) -> list[Token]:
         if kind == PLAIN:
             plain.append(match.span())
             continue
-        if kind in _BACKWARD and (opening := _opening(text, match, edge)):
+        if kind in BACKWARD and (opening := _opening(text, match, edge)):
             told.append(opening)
         if kind in _TURNS:
             if is_open:
@@ -90,7 +88,7 @@ def _find(text: str, plain: list[tuple[int, int]]) -> list[Token]:
             edge, is_open = match, False
         if kind not in _SILENT:
             told.append(Token(kind, value, match.start(), match.end()))
-            if kind in _FORWARD and value not in _NOBODY_ELSE:
+            if kind in FORWARD and value not in OWN:
                 is_open = True
     return told
 
@@ -155,10 +153,11 @@ def _is_harmless(text: str, edit: Edit, plain: Iterable[tuple[int, int]]) -> boo
     for start, end in plain:
         if start < last and first < end and not (first <= start and end <= last):
             return False
-    return not _turns_round(text[first:last], new)
+    return not turns_round(text[first:last], new)
 
 
-def _turns_round(old: str, new: str) -> bool:
+def turns_round(old: str, new: str) -> bool:
+    """Whether one is the opposite of the other: 升高 and 降低."""
     lexicon = tokens.load()
     return (
         lexicon.poles.search(old) is not None

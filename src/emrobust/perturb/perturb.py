@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import functools
 import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from random import Random
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from emrobust import rng
 from emrobust.perturb import guards, tokens
 from emrobust.perturb.edits import Edit, join, settle
 from emrobust.perturb.perturbation import Perturbation
+from emrobust.perturb.reach import CUT, HALF, MARK, is_clear, is_hopeless, is_width, means_alike
 
-_MARK = re.compile(f"[{guards.JOINTS}{re.escape(tokens.STOPS)}？?]")
-# Marks that end a clause alike, and are no part of any number.
-_ALIKE = frozenset("，。；,;！!")
-# Marks that no guarded piece has inside it; few edits are judged clause by clause.
-_CUT = re.compile("[，。；;！!\n]")
-_FEW = 3
-_FIGURES = re.compile(r"[0-9０-９A-Za-zＡ-Ｚａ-ｚ%％]+(?:[.．][0-9０-９]+)?")
-_HALF = {code + 0xFEE0: chr(code) for code in range(ord("!"), ord("~") + 1)}
+_FEW = 3  # edits that are judged clause by clause; more, in the whole text
+_IDLE: list[rng.Draws] = []  # that nothing draws from just now
 
 
 class Perturbed(NamedTuple):
@@ -52,8 +47,10 @@ def perturb(
         name: what tells this text from all others of the run, such as the record's id (and
             the epoch), so that it does not matter which process perturbs it, or when.
     """
-    random = Random(rng.derive(seed, "perturb", name))  # noqa: S311 - no secret hangs on it
+    random = _IDLE.pop() if _IDLE else rng.Draws()
+    random.restart(seed, "perturb", name)
     proposed = [(one.rewrites, one.propose(text, random)) for one in perturbations]
+    _IDLE.append(random)
     if not any(edits for _, edits in proposed):
         return Perturbed(text, [], [])
     return _judge(text, proposed)
@@ -70,60 +67,109 @@ def perturb_all(
         yield perturb(text, perturbations, seed, name)
 
 
-def _judge(text: str, proposed: Sequence[tuple[bool, list[Edit]]]) -> Perturbed:
+def _judge(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
     """Apply what may be applied.
 
-    Most edits touch nothing guarded; if a second pass of the pattern then finds the same
-    pieces, nothing guarded was made either. Only otherwise are facts compared, and only of the
-    clauses with edits, unless a mark between clauses is edited too.
+    Most edits are clear of every guarded fact. Only for the others is the text looked through;
+    they are judged without the clear ones, which make no difference to them.
     """
-    passed: list[Edit] = []
+    cuts = [match.start() for match in CUT.finditer(text)]
+    kept: list[Edit] = []
     refused: list[Edit] = []
-    for start, end, of_part in _parts(text, proposed):
-        spans = [match.span() for match in tokens.load().inner.finditer(text, start, end)]
-        kept, bad, touching = _touch(text, spans, of_part)
-        settled = settle(kept)
+    doubtful: set[Edit] = set()
+    strict: set[Edit] = set()
+    for rewrites, edits in proposed:
+        many = len(edits) > _FEW and not rewrites
+        for edit in edits:
+            # One look through the text is quicker than many looks at edits.
+            if many or not is_clear(text, edit, cuts, rewrites=rewrites):
+                if is_hopeless(text, edit, rewrites=rewrites):
+                    refused.append(edit)
+                    continue
+                (doubtful if rewrites else strict).add(edit)
+            kept.append(edit)
+    if strict and (touching := _refuse(text, strict)):
+        refused += touching
+        strict.difference_update(touching)
+        kept = [edit for edit in kept if edit not in touching]
+    settled = settle(kept)
+    doubtful.update(*(pair for pair in pairwise(settled) if pair[0][1] == pair[1][0]))
+    if doubtful or strict:
+        unclear = [edit for edit in settled if edit in strict or edit in doubtful]
+        bad = _examine(text, unclear, cuts, strict)
         refused += bad
-        if _moves_mark(text, settled):
-            return _judge_marks(text, proposed)
-        if touching or not _finds_same(text, spans, settled, start, end):
-            settled, bad = _pick_out(text, start, end, settled)
-            refused += bad
-        passed += settled
-    return Perturbed(join(text, passed), passed, refused)
+        settled = [edit for edit in settled if edit not in bad] if bad else settled
+    return Perturbed(join(text, settled), settled, refused)
 
 
-def _judge_marks(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
-    """`_judge` where clauses may be joined or parted."""
-    spans = guards.protected(text)
-    kept, refused, _ = _touch(text, spans, proposed)
-    passed: list[Edit] = []
-    for start, end, group in _windows(text, settle(kept), spans):
-        good, bad = _pick_out(text, start, end, group)
-        passed += good
-        refused += bad
-    return Perturbed(join(text, passed), passed, refused)
+def _refuse(text: str, edits: Iterable[Edit]) -> set[Edit]:
+    """Those of the edits that touch a guarded piece.
+
+    An insertion touches a piece at its edges too: it would part 1片 from 3次/日.
+    """
+    spans = _spans(text)
+    starts, ends = [span[0] for span in spans], [span[1] for span in spans]
+    starts.append(sys.maxsize)  # so that a span is always found
+    refused: set[Edit] = set()
+    for edit in edits:
+        start, end, _ = edit
+        if start == end:
+            free = starts[bisect_left(ends, start)] > end
+        else:
+            free = starts[bisect_right(ends, start)] >= end
+        if not free:
+            refused.add(edit)
+    return refused
+
+
+@functools.lru_cache(maxsize=4)
+def _spans(text: str) -> list[tuple[int, int]]:
+    """Guarded pieces without the edges of clauses."""
+    return [match.span() for match in tokens.load().inner.finditer(text)]
+
+
+def _examine(
+    text: str, settled: list[Edit], cuts: Sequence[int], strict: Container[Edit]
+) -> list[Edit]:
+    """Those of the edits that change a guarded fact.
+
+    If a second pass of the pattern finds the same pieces, nothing guarded was made or lost.
+    Otherwise facts are compared, of the clauses with edits only, unless a mark is edited too.
+
+    Args:
+        text: the original.
+        settled: edits of it that may do harm.
+        cuts: where its clauses end.
+        strict: edits that are known to touch nothing guarded.
+    """
+    bad: list[Edit] = []
+    if _moves_mark(text, settled):
+        for start, end, group in _windows(text, settled, cuts):
+            bad += _pick_out(text, start, end, group)
+        return bad
+    for start, end, group in _parts(text, settled, cuts):
+        spans = [span for span in _spans(text) if start <= span[0] < end]
+        touching = any(
+            _touches(text, edit, span) for edit in group if edit not in strict for span in spans
+        )
+        if touching or not _finds_same(text, spans, group, start, end):
+            bad += _pick_out(text, start, end, group)
+    return bad
 
 
 def _parts(
-    text: str, proposed: Sequence[tuple[bool, list[Edit]]]
-) -> Iterator[tuple[int, int, Sequence[tuple[bool, list[Edit]]]]]:
+    text: str, settled: list[Edit], cuts: Sequence[int]
+) -> Iterator[tuple[int, int, list[Edit]]]:
     """Clauses with edits, marks included: start, end, edits. All of it where edits are many."""
-    many = sum(len(edits) for _, edits in proposed) > _FEW
-    if many and not any(rewrites and edits for rewrites, edits in proposed):
-        yield 0, len(text), proposed
+    if len(settled) > _FEW:
+        yield 0, len(text), settled
         return
-    cuts = [match.start() for match in _CUT.finditer(text)]
-    parts: dict[int, list[tuple[bool, list[Edit]]]] = {}
-    for rewrites, edits in proposed:
-        for edit in edits:
-            parts.setdefault(bisect_left(cuts, edit[0]), []).append((rewrites, [edit]))
-    for part in sorted(parts):
+    for part, edits in groupby(settled, key=lambda edit: bisect_left(cuts, edit[0])):
+        group = list(edits)
         start = cuts[part - 1] if part else 0
         end = cuts[part] + 1 if part < len(cuts) else len(text)
-        of_part = parts[part]
-        # An edit that goes on into the next clause replaces a mark, which is seen later.
-        yield start, max(end, *(edits[0][1] for _, edits in of_part)), of_part
+        # An edit that goes on into the next clause replaces a mark, which is seen before.
+        yield start, max(end, group[-1][1]), group
 
 
 def _finds_same(
@@ -135,47 +181,17 @@ def _finds_same(
     return before == after or _fold(before) == _fold(after)
 
 
-def _touch(
-    text: str, spans: Sequence[tuple[int, int]], proposed: Iterable[tuple[bool, list[Edit]]]
-) -> tuple[list[Edit], list[Edit], bool]:
-    """Edits to look at, edits refused at once, and whether one of the former touches a span.
-
-    An insertion touches a span at its edges too: it would part 1片 from 3次/日.
-    """
-    starts, ends = [span[0] for span in spans], [span[1] for span in spans]
-    starts.append(sys.maxsize)  # so that a span is always found
-    kept: list[Edit] = []
-    refused: list[Edit] = []
-    touching = False
-    for rewrites, edits in proposed:
-        for edit in edits:
-            start, end, new = edit
-            if start == end:
-                free = starts[bisect_left(ends, start)] > end
-            else:
-                free = starts[bisect_right(ends, start)] >= end
-            if free or (rewrites and _is_width(text[start:end], new)):
-                kept.append(edit)
-            elif rewrites:
-                kept.append(edit)
-                touching = True
-            else:
-                refused.append(edit)
-    return kept, refused, touching
-
-
-def _is_width(old: str, new: str) -> bool:
-    """Whether figures and letters only change between full and half width."""
-    return (
-        old.isascii() != new.isascii()
-        and _FIGURES.fullmatch(old) is not None
-        and old.translate(_HALF) == new.translate(_HALF)
-    )
+def _touches(text: str, edit: Edit, span: tuple[int, int]) -> bool:
+    """Whether an edit is of a guarded piece, or inserts at its edge; width alone does not count."""
+    start, end, new = edit
+    if start == end:
+        return span[0] <= start <= span[1]
+    return span[0] < end and start < span[1] and not is_width(text[start:end], new)
 
 
 def _fold(pieces: list[str]) -> list[str]:
     """Pieces in half width."""
-    return "\n".join(pieces).translate(_HALF).split("\n")
+    return "\n".join(pieces).translate(HALF).split("\n")
 
 
 def _moves_mark(text: str, settled: Iterable[Edit]) -> bool:
@@ -187,33 +203,26 @@ def _moves_mark(text: str, settled: Iterable[Edit]) -> bool:
         [
             text[start:end] + new
             for start, end, new in settled
-            if not _means_alike(text[start:end], new)
+            if not means_alike(text[start:end], new)
         ]
     )
-    return _MARK.search(changed) is not None
-
-
-def _means_alike(old: str, new: str) -> bool:
-    if len(old) == 1 and old in _ALIKE:
-        return new != "" and _ALIKE.issuperset(new)
-    return _is_width(old, new)
+    return MARK.search(changed) is not None
 
 
 def _windows(
-    text: str, settled: Sequence[Edit], spans: Iterable[tuple[int, int]]
+    text: str, settled: Sequence[Edit], cuts: Sequence[int]
 ) -> Iterator[tuple[int, int, list[Edit]]]:
     """Parts of the text that hold all an edit can change the facts of: start, end, its edits.
 
     No cue reaches beyond the edge of its clause, and an edit at an edge can join two clauses:
     so a part goes to the second edge on either side.
     """
-    edges = [s for s, e in spans if e - s == 1 and text[s] in tokens.STOPS]
     group: list[Edit] = []
     begin = finish = 0
     for edit in settled:
-        before, behind = bisect_left(edges, edit.start) - 2, bisect_left(edges, edit.end) + 1
-        start = edges[before] if before >= 0 else 0
-        end = edges[behind] + 1 if behind < len(edges) else len(text)
+        before, behind = bisect_left(cuts, edit.start) - 2, bisect_left(cuts, edit.end) + 1
+        start = cuts[before] if before >= 0 else 0
+        end = cuts[behind] + 1 if behind < len(cuts) else len(text)
         if group and start >= finish:
             yield begin, finish, group
             group = []
@@ -225,20 +234,18 @@ def _windows(
         yield begin, finish, group
 
 
-def _pick_out(text: str, start: int, end: int, edits: list[Edit]) -> tuple[list[Edit], list[Edit]]:
-    """Edits of ``text[start:end]`` that are harmless together, and those that are not."""
+def _pick_out(text: str, start: int, end: int, edits: Sequence[Edit]) -> list[Edit]:
+    """Those edits of ``text[start:end]`` that do harm, alone or with those before them."""
     part = text[start:end]
     within = [Edit(edit[0] - start, edit[1] - start, edit[2]) for edit in edits]
     if guards.keeps(part, within, join(part, within)):
-        return edits, []
-    good: list[Edit] = []
+        return []
     bad: list[Edit] = []
     passed: list[Edit] = []
     for edit, here in zip(edits, within, strict=True):
         trial = [*passed, here]
         if len(edits) > 1 and guards.keeps(part, trial, join(part, trial)):
             passed = trial
-            good.append(edit)
         else:
             bad.append(edit)
-    return good, bad
+    return bad

@@ -44,10 +44,11 @@ class Synonym(Perturbation):
         least = check_rate(minimum_cosine, "minimum_cosine")
         if vectors is not None:
             self.swaps = terms.join([self.swaps, _neighbours(vectors, types, least)])
+        self.table = terms.Table(self.swaps)
 
     def propose(self, text: str, random: Random) -> list[Edit]:
         """See `Perturbation.propose`."""
-        return terms.replace(text, terms.places(text, self.swaps), self.gaps, random)
+        return terms.replace(text, self.table.places(text), self.gaps, random)
 
 
 def _neighbours(path: Path, types: tuple[Type, ...], least: float) -> terms.Swaps:

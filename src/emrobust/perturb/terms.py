@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
+from typing import NamedTuple
 
 from emrobust import lexicon
-from emrobust.lexicon import Register
+from emrobust.lexicon import Reading, Register
 from emrobust.perturb.edits import Edit
 from emrobust.perturb.perturbation import Gaps
 
 _VALUE = re.compile(r"[ :：为]{0,2}[0-9]")
 Swaps = Mapping[str, tuple[str, ...]]
+
+
+class Rewriting(NamedTuple):
+    """A measure and the register to write it in."""
+
+    reading: Reading
+    register: Register
+
+
 # A place in a text with what may stand there instead.
-Place = tuple[int, int, tuple[str, ...]]
+Place = tuple[int, int, tuple[str, ...] | Rewriting]
 
 
 def join(tables: Iterable[Swaps]) -> Swaps:
@@ -27,17 +37,31 @@ def join(tables: Iterable[Swaps]) -> Swaps:
     return found
 
 
-def places(text: str, swaps: Swaps) -> list[Place]:
-    """Where terms stand that have something to be replaced by.
+class Table:
+    """What terms are replaced by, laid out by the numbers that the lexicon finds them under.
 
-    A vital sign's name with its value (血压120/80) is a measure, and none of these.
+    Args:
+        swaps: term of the lexicon → what may stand for it.
     """
-    vitals = _vitals()
-    return [
-        (start, end, swaps[form])
-        for start, end, form in lexicon.load().find(text)
-        if form in swaps and not (form in vitals and _VALUE.match(text, end))
-    ]
+
+    def __init__(self, swaps: Swaps) -> None:
+        self.swaps = swaps
+        words = lexicon.load().words
+        self._others = [swaps.get(word, ()) for word in words]
+        vitals = _vitals()
+        self._vital = [word in vitals and word in swaps for word in words]
+
+    def places(self, text: str) -> list[Place]:
+        """Where terms stand that have something to be replaced by.
+
+        A vital sign's name with its value (血压120/80) is a measure, and none of these.
+        """
+        others, vital = self._others, self._vital
+        return [
+            (start, end, others[number])
+            for number, start, end in lexicon.load().spot(text)
+            if others[number] and not (vital[number] and _VALUE.match(text, end))
+        ]
 
 
 @functools.cache
@@ -55,22 +79,29 @@ def measures(text: str, ways: Mapping[Register, Register]) -> list[Place]:
         ways: register as it stands → register to write.
     """
     known = lexicon.load_measures()
-    found = []
-    for reading in known.find(text):
-        target = ways.get(reading.register)
-        if target is not None and (others := known.write(reading, target)):
-            written = others[:1] if target == "formal" else others
-            found.append((reading.start, reading.end, tuple(written)))
-    return found
+    return [
+        (reading.start, reading.end, Rewriting(reading, target))
+        for reading in known.find(text)
+        if (target := ways.get(reading.register)) is not None and known.has(reading, target)
+    ]
 
 
 def replace(text: str, found: list[Place], gaps: Gaps, random: Random) -> list[Edit]:
     """Edits at some of the places, each with one of its words."""
     draw = random.random
-    return [
-        _edit(text, start, end, others[int(draw() * len(others))])
-        for start, end, others in map(found.__getitem__, gaps.pick(len(found), random))
-    ]
+    edits = []
+    for start, end, others in map(found.__getitem__, gaps.pick(len(found), random)):
+        words = _write(others)
+        edits.append(_edit(text, start, end, words[int(draw() * len(words))]))
+    return edits
+
+
+def _write(others: tuple[str, ...] | Rewriting) -> Sequence[str]:
+    """What may be written: for measures only now, since most places are not picked."""
+    if not isinstance(others, Rewriting):
+        return others
+    written = lexicon.load_measures().write(others.reading, others.register)
+    return written[:1] if others.register == "formal" else written
 
 
 def _edit(text: str, start: int, end: int, new: str) -> Edit:

@@ -10,6 +10,7 @@ import functools
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,11 +31,18 @@ _FEW_LETTERS = 2
 _FEW = 8  # alternatives that are quicker tried than divided
 _GRADES = "ⅠⅡⅢⅣⅤⅥ"
 _NUMBER = rf"[{_DIGITS}]+(?:[.．][{_DIGITS}]+)?"
+# What numbers, dates, readings, grades and placeholders hold beside units, letters and digits.
+_FIGURES = f"{_NUMERALS}{_GRADES}.．:：/／-~～×*^至到—为个把半多余来年月日号度级型期°[]_"
 _DATE = (
     rf"[12][{_DIGITS}]{{3}}(?:年(?:[{_DIGITS}]{{1,2}}月(?:[{_DIGITS}]{{1,2}}[日号])?)?"
     rf"|[-./][{_DIGITS}]{{1,2}}[-./][{_DIGITS}]{{1,2}}(?![{_DIGITS}]))"
     rf"|[{_DIGITS}]{{1,2}}月[{_DIGITS}]{{1,2}}[日号]"
 )
+# What a cue of these kinds says goes on to the next edge, or goes back to the last one.
+FORWARD = frozenset({"negation", "doubt", "subject", "past"})
+BACKWARD = frozenset({"denial", "normal", "question", "doubt", "past"})
+# The patient's own sex says nothing of anybody else.
+OWN = frozenset({"man", "woman"})
 # kind → section, key and value of the words in ``guards.toml``
 _CUES = {
     PLAIN: ("words", "plain", ""),
@@ -74,6 +82,11 @@ class Lexicon(NamedTuple):
         cues: single characters that are a guarded fact, or a part of one, wherever they stand.
         opposites: pairs of patterns, of which one text may not change from one to the other.
         poles: finds any of these.
+        forward: finds the words that say something of what stands behind them.
+        backward: finds the words that say something of what stands before them.
+        pairs: neighbours inside any of the words, signs and units, in lower case.
+        heads, tails: two characters that words and signs begin and end with, in lower case.
+        figures: what is no letter, digit or space and stands in numbers with their units.
     """
 
     scan: re.Pattern[str]
@@ -84,6 +97,12 @@ class Lexicon(NamedTuple):
     cues: frozenset[str]
     opposites: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
     poles: re.Pattern[str]
+    forward: re.Pattern[str]
+    backward: re.Pattern[str]
+    pairs: frozenset[str]
+    heads: frozenset[str]
+    tails: frozenset[str]
+    figures: frozenset[str]
 
 
 def trie(words: Iterable[str]) -> str:
@@ -117,6 +136,11 @@ def _halve(parts: list[tuple[str, str]]) -> str:
     )
 
 
+def is_han(character: str) -> bool:
+    """Whether a character is a Chinese one."""
+    return "\u3400" <= character <= "\u9fff"
+
+
 def is_latin(word: str) -> bool:
     """Whether a word begins with a Latin letter, and so ends only where the letters end."""
     return re.match(f"[{_LATIN}]", word) is not None
@@ -145,7 +169,18 @@ def load() -> Lexicon:
             for one, other in cues["opposites"].values()
         ),
         poles=re.compile(trie(w for pair in cues["opposites"].values() for o in pair for w in o)),
+        forward=_governing(words, FORWARD),
+        backward=_governing(words, BACKWARD),
+        pairs=frozenset(a + b for word in (*words, *signs, *units) for a, b in pairwise(word)),
+        heads=frozenset(word[:2] for word in (*words, *signs)),
+        tails=frozenset(word[-2:] for word in (*words, *signs)),
+        figures=frozenset(_FIGURES).union(*units, (sign[-1] for sign in signs)),
     )
+
+
+def _governing(words: Mapping[str, tuple[str, str]], kinds: frozenset[str]) -> re.Pattern[str]:
+    found = (word for word, (kind, value) in words.items() if kind in kinds and value not in OWN)
+    return re.compile(f"(?i:{trie(found)})")
 
 
 def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
