@@ -205,11 +205,16 @@ def run_predict(
 
 
 @app.command(name="compare")
-def run_compare(first: RunFolder, second: RunFolder) -> None:
-    """The difference of two runs on the same test records, with its interval."""
-    from emrobust.pipeline.evaluate import compare
+def run_compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN RUN…", help="Runs; those that differ by seed are one recipe."),
+    ],
+) -> None:
+    """Two runs on the same records, or the last run's recipe against others over seeds."""
+    from emrobust.pipeline.evaluate import lines_of_comparison
 
-    for line in compare(first, second).lines():
+    for line in lines_of_comparison(runs):
         typer.echo(line)
 
 

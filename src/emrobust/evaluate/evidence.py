@@ -26,12 +26,14 @@ from emrobust.evaluate.curves import Reliability
 from emrobust.evaluate.predictions import Predictions
 from emrobust.evaluate.run import Measured
 from emrobust.evaluate.significance import Significance
-from emrobust.evaluate.suites.write import Suite
+from emrobust.evaluate.slices.groups import Aspects
+from emrobust.evaluate.suites import Seen, Suite
 from emrobust.train.run import Run
 
 # Coverages that are shown beside the one that the project asks for.
 _TARGETS = (0.8, 0.9, 0.95, 0.99)
 T = TypeVar("T")
+Shift = tuple[list[suites.SuiteScore], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Material:
     no_table: str = ""
     suites: Sequence[Suite] = ()
     no_suites: str = ""
-    seen: suites.Seen = field(default_factory=dict)
+    seen: Seen = field(default_factory=dict)
     trained: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -139,7 +141,8 @@ def collect(of: Material) -> Evidence:
     given, settings = of.of_run.predictions, of.run.project.evaluate
     seed = of.run.project.seed
     choice = attempt("calibration", lambda: _choice(of), None)
-    aspects = attempt("slices", lambda: slices.aspects_of(_table(of)), {})
+    nothing: Aspects = {}
+    aspects = attempt("slices", lambda: slices.aspects_of(_table(of)), nothing)
     found = Evidence(
         calibration=None
         if choice is None
@@ -155,7 +158,8 @@ def collect(of: Material) -> Evidence:
         else (),
         discovery=attempt("discovery", lambda: _discovery(of, aspects), None),
     )
-    scores, why = attempt("shift", lambda: _shift(of), ([], {}))
+    none: Shift = ([], {})
+    scores, why = attempt("shift", lambda: _shift(of), none)
     return replace(found, suites=(*found.suites, *scores), shift=why, missing=missing)
 
 
@@ -166,7 +170,9 @@ def _table(of: Material) -> pa.Table:
 
 
 def _choice(of: Material) -> Choice | None:
-    return evaluation.choice_of(of.run, None if of.calibrator is None else of.calibrator.name)
+    """The run's calibrator again, for what it says of each validation record."""
+    saved = evaluation.validation_scores(of.run) is not None and of.calibrator is not None
+    return evaluation.choice_of(of.run, of.calibrator.name if saved and of.calibrator else None)
 
 
 def _calibrated(of: Material, choice: Choice) -> Calibrated | None:
@@ -178,15 +184,15 @@ def _calibrated(of: Material, choice: Choice) -> Calibrated | None:
         metrics.bin_decisions(side.truth, side.probability, bins).error()
         for side in (before, after)
     ]
-    cases = after.truth.any(axis=0)
+    cases = (after.truth.sum(axis=0) > 0).tolist()
     return Calibrated(
         name=choice.calibrator.name,
         validation=evaluation.validation_scores(of.run) or choice.scores,
         before=_errors(before, bins),
         after=_errors(after, bins),
         label_ece={
-            name: (float(errors[0][k]), float(errors[1][k])) if cases[k] else None
-            for k, name in enumerate(after.names)
+            name: (float(errors[0][k]), float(errors[1][k])) if known else None
+            for k, (name, known) in enumerate(zip(after.names, cases, strict=True))
         },
         reliability=curves.reliability(before.truth, before.probability, bins),
     )
@@ -241,7 +247,7 @@ def _suites(of: Material, missing: dict[str, str]) -> tuple[suites.SuiteScore, .
     return tuple(found)
 
 
-def _shift(of: Material) -> tuple[list[suites.SuiteScore], dict[str, str]]:
+def _shift(of: Material) -> Shift:
     project = of.run.project
     if "shift" not in project.evaluate.suites:
         return [], {}
@@ -250,10 +256,10 @@ def _shift(of: Material) -> tuple[list[suites.SuiteScore], dict[str, str]]:
     )
 
 
-def _discovery(of: Material, aspects: Mapping[str, Any]) -> slices.Discovery | None:
+def _discovery(of: Material, aspects: Aspects) -> slices.Discovery | None:
     return slices.discover(
         of.of_run.predictions,
-        dict(aspects),
+        aspects,
         records.join_text(_table(of)),
         settings=of.run.project.evaluate,
         language=of.run.project.language,

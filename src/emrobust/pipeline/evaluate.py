@@ -200,6 +200,23 @@ def _context(
     )
 
 
+def lines_of_comparison(folders: Sequence[Path]) -> list[str]:
+    """What `emrobust compare` says of two runs, or of several recipes with their seeds.
+
+    Raises:
+        InputError: fewer than two runs, or runs that were not measured on the same records.
+    """
+    if len(folders) < 2:
+        raise InputError("a comparison needs two runs", "Give two run folders, or more.")
+    if len(folders) > 2:
+        return compare_seeds(folders).lines()
+    few = (
+        "  two trained models, one seed each: no claim about their recipes "
+        "(give runs of several seeds for one)"
+    )
+    return [*compare(folders[0], folders[1]).lines(), few]
+
+
 def compare_seeds(folders: Sequence[Path], today: dt.date | None = None) -> Significance:
     """Runs of several recipes and seeds: the last one's recipe against every other's.
 

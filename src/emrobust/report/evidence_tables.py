@@ -141,11 +141,11 @@ def _sets(given: Evidence, words: Words) -> dict[str, Any] | None:
             )
             for of in given.sets
         ],
-        "figure": _markup(given.risk and evidence_figures.risk_coverage(given.risk, words)),
+        "figure": _markup(evidence_figures.risk_coverage(given.risk, words) if given.risk else ""),
     }
 
 
-def _markup(svg: str | None) -> list[Markup]:
+def _markup(svg: str) -> list[Markup]:
     """A plot as markup: `plot` escapes every text that it is given."""
     return [Markup(svg)] if svg else []  # noqa: S704 (escaped)
 

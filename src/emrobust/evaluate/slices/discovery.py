@@ -213,9 +213,9 @@ def _nodes(
             excess = (target[inside].mean() - mean) * np.sqrt(inside.sum()) / deviation
             found.append((float(excess), conditions, inside))
         if tree.children_left[node] >= 0:
-            name = names[tree.feature[node]]
+            aspect, value = names[tree.feature[node]]
             for child, holds in ((tree.children_left, False), (tree.children_right, True)):
-                stack.append((int(child[node]), (*conditions, Condition(*name, holds))))
+                stack.append((int(child[node]), (*conditions, Condition(aspect, value, holds))))
     return found
 
 

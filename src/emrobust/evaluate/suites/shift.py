@@ -23,8 +23,10 @@ Seen = Mapping[str, Mapping[str, int]]
 def values_of(table: pa.Table, aspect: str) -> list[str | None]:
     """An aspect of each record as text; None where it is not known."""
     if aspect == "year":
-        return pc.cast(pc.year(table["visit_time"]), pa.string()).to_pylist()
-    found: list[str | None] = table[aspect].to_pylist()
+        column = pc.cast(pc.year(table["visit_time"]), pa.string())
+    else:
+        column = table[aspect]
+    found: list[str | None] = column.to_pylist()
     return found
 
 
