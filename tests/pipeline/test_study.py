@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +96,16 @@ def test_the_papers_study_names_what_cannot_be_had(made, monkeypatch):
     assert both.augment.probability > 0
     first = [cell.row.key for cell in laid if cell.seed == 0]
     assert [cell.row.key for cell in laid[: len(first)]] == first
+
+
+def test_the_guides_example_is_a_study(made, tmp_path):
+    guide = Path(__file__).parents[2] / "docs" / "study.md"
+    code = re.compile(r"^```\n(title.*?)^```", re.MULTILINE | re.DOTALL)
+    (example,) = code.findall(guide.read_text(encoding="utf-8"))
+    (tmp_path / "own.toml").write_text(example, encoding="utf-8")
+    own = plan.read(str(tmp_path / "own.toml"), config.load(made / "clinic" / clinic.PROJECT))
+    assert [row.key for row in own.rows] == ["zh-small-plain", "zh-small-smooth"]
+    assert own.tables[0].rows == ("zh-small-plain", "zh-small-smooth")
 
 
 def test_what_is_refused(made, tmp_path):
