@@ -190,7 +190,7 @@ def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
         raise ConfigError(f"the guards' table {path} cannot be read: {error}") from None
 
 
-def _read_names(path: Path) -> dict[str, tuple[str, str]]:
+def read_names(path: Path) -> dict[str, tuple[str, str]]:
     """Drugs and laboratory tests: name in lower case → kind and canonical name."""
     found = {}
     with path.open(encoding="utf-8", newline="") as file:
@@ -214,7 +214,7 @@ def _words(cues: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
     for kind in ("frequency", "past", "subject", "side"):
         for word, value in _inverse(cues[kind]).items():
             found.setdefault(word, (kind, value))
-    for name, known in _read_names(TABLES / "names.csv").items():
+    for name, known in read_names(TABLES / "names.csv").items():
         found.setdefault(name, known)
     _add_lexicon(found)
     return found
