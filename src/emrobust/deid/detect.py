@@ -7,12 +7,12 @@ tables, so processes that fork or spawn each use their own.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from emrobust import registry
 from emrobust.deid.detector import Detector, Row, fold
 from emrobust.deid.known import Known
-from emrobust.deid.prefilter import Needles, Prefilter, fold_all
+from emrobust.deid.prefilter import Prefilter, fold_all
 from emrobust.deid.spans import Span, resolve
 
 
@@ -47,36 +47,29 @@ def detect(text: str, detectors: Sequence[Detector], row: Row | None = None) -> 
 
 
 def detect_all(
-    texts: Sequence[str], detectors: Sequence[Detector], needles: Needles | None = None
+    texts: Sequence[str], detectors: Sequence[Detector], told: Mapping[int, Row] | None = None
 ) -> dict[int, list[Span]]:
     """What `detect` finds in each of many texts, in a fraction of the time.
 
     Args:
         texts: the originals; some thousands at once are best.
         detectors: from `load`.
-        needles: values of other columns of the texts' rows.
+        told: number of a text → values of other columns of its row that may stand in it.
 
     Returns:
         number of a text → its spans, in order; texts without any are left out.
     """
+    told = told or {}
     folded, array = fold_all(texts)
     prefilter = _prefilter(tuple(detectors))
     found: dict[int, list[Span]] = {}
-    told = needles.find(folded) if needles else []
     for detector in detectors:
         places = told if isinstance(detector, Known) else prefilter.choose(detector, array)
-        row_of = needles.row if needles and detector.triggers is None else _no_row
         for place in places:
-            if spans := detector.find(folded[place], row_of(place)):
+            if spans := detector.find(folded[place], told.get(place)):
                 found.setdefault(place, []).extend(spans)
     resolved = ((place, resolve(found[place], texts[place])) for place in sorted(found))
     return {place: spans for place, spans in resolved if spans}
-
-
-def _no_row(place: int) -> Row | None:
-    """What triggers don't need."""
-    del place
-    return None
 
 
 @functools.lru_cache(maxsize=8)

@@ -6,7 +6,7 @@ only choose: a chosen text goes to the detector as ever, so the spans are the sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -81,7 +81,7 @@ class Needles:
     def __init__(self, columns: Sequence[tuple[str, Sequence[str | None]]], rows: int) -> None:
         self.columns = columns
         self.rows = rows
-        self.keys = [squeeze_all([value or "" for value in values]) for _, values in columns]
+        self.keys = [_keys(values) for _, values in columns]
 
     def row(self, place: int) -> dict[str, list[str]]:
         """The values of a text's row by kind; texts stand column after column."""
@@ -92,17 +92,29 @@ class Needles:
                 known.setdefault(kind, []).append(value)
         return known
 
-    def find(self, texts: Sequence[str]) -> list[int]:
-        """Numbers of the texts in which a value of their row may stand.
+    def find(
+        self, texts: Sequence[str], among: Iterable[int] | None = None
+    ) -> dict[int, dict[str, list[str]]]:
+        """The values of the rows of those texts in which one of them may stand.
 
         Args:
             texts: of one column or several, one column after the other.
+            among: numbers of the texts to look at; absent: all.
         """
-        squeezed = squeeze_all(texts) if self.columns else []
-        found: set[int] = set()
-        for (_, values), keys in zip(self.columns, self.keys, strict=True):
-            for start in range(0, len(texts), self.rows):
-                haystack = squeezed[start : start + self.rows]
-                told = enumerate(zip(values, keys, haystack, strict=True), start)
-                found.update(at for at, (value, key, text) in told if value and key in text)
-        return sorted(found)
+        told = [
+            at
+            for at in (range(len(texts)) if among is None else among)
+            if any(keys[at % self.rows] is not None for keys in self.keys)
+        ]
+        squeezed = squeeze_all([texts[at] for at in told])
+        return {
+            at: self.row(at)
+            for at, text in zip(told, squeezed, strict=True)
+            if any((key := keys[at % self.rows]) is not None and key in text for keys in self.keys)
+        }
+
+
+def _keys(values: Sequence[str | None]) -> list[str | None]:
+    """The values squeezed; None where there is none."""
+    keys = squeeze_all([value or "" for value in values])
+    return [key if value else None for key, value in zip(keys, values, strict=True)]

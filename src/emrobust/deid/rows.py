@@ -18,7 +18,7 @@ from emrobust.deid.key import Key
 from emrobust.deid.operator import Subject
 from emrobust.deid.operators.date_shift import move_time
 from emrobust.deid.prefilter import Needles
-from emrobust.deid.treatment import Known, Treated, Treatment, search, suspects
+from emrobust.deid.treatment import Known, Treated, Treatment, search_all
 
 AGE_TOP = 90.0  # everybody older shares it
 _SHORTEST_NUMBER = 6  # of record and patient that are looked for in the text
@@ -125,10 +125,9 @@ class Worker:
         """Without treatment: look only."""
         texts = [text for name in names for text in columns[name]]
         result.characters += sum(map(len, texts))
-        for at in suspects(texts, needles):
+        for at, leaks in search_all(texts, needles).items():
             column, place = divmod(at, needles.rows)
-            for leak in search(texts[at], needles.row(at)):
-                result.leaks.append(_place(first + place, names[column], *leak))
+            result.leaks += [_place(first + place, names[column], *leak) for leak in leaks]
 
     def _treat(
         self, columns: dict[str, list[Any]], needles: Needles, first: int, result: Result

@@ -48,8 +48,11 @@ def resolve(spans: Iterable[Span], text: str | None = None) -> list[Span]:
     """
     kept: list[Span] = []
     for cluster in _clusters(sorted(span for span in set(spans) if span.start < span.end)):
+        if len(cluster) == 1:
+            kept += cluster
+            continue
         winners: list[Span] = []
-        for span in sorted(cluster, key=_rank) if len(cluster) > 1 else cluster:
+        for span in sorted(cluster, key=_rank):
             winners.extend(_rests(span, winners, text))
         kept.extend(sorted(winners))
     return kept

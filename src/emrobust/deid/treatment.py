@@ -83,13 +83,16 @@ class Treatment:
         Returns:
             number of a text → what became of it; texts in which nothing is are left out.
         """
-        found = detect.detect_all(texts, self.detectors, needles)
+        told = needles.find(texts)
+        found = detect.detect_all(texts, self.detectors, told)
         done = {at: self._edit(texts[at], spans, subject_of(at)) for at, spans in found.items()}
         after = [done[at].text if at in done else text for at, text in enumerate(texts)]
-        for at in suspects(after, needles):
+        # Where nothing was edited, a value stands where it stood before.
+        left = needles.find(after, sorted({*told, *done}))
+        for at in sorted({*gate.suspects(after), *left}):
             text, decisions, _ = done.get(at) or Treated(texts[at], [], [])
             own = [(d.start, d.end) for d in decisions if d.operator != "keep"]
-            if leaks := search(text, needles.row(at), own):
+            if leaks := search(text, left.get(at, {}), own):
                 done[at] = Treated(text, decisions, leaks)
         return done
 
@@ -106,9 +109,11 @@ class Treatment:
         return Treated(edited, decisions, [])
 
 
-def suspects(texts: Sequence[str], needles: Needles) -> list[int]:
-    """Numbers of the texts in which `search` may find something."""
-    return sorted({*gate.suspects(texts), *needles.find(texts)})
+def search_all(texts: Sequence[str], needles: Needles) -> dict[int, list[gate.Leak]]:
+    """What `search` finds in each of many texts; texts without any are left out."""
+    told = needles.find(texts)
+    found = {at: search(texts[at], told.get(at, {})) for at in {*gate.suspects(texts), *told}}
+    return {at: leaks for at, leaks in sorted(found.items()) if leaks}
 
 
 def search(text: str, known: Known, own: Sequence[tuple[int, int]] = ()) -> list[gate.Leak]:
