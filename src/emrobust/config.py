@@ -301,6 +301,7 @@ class Train(Section):
     clip_norm: float = Field(1.0, gt=0.0, description="L2 norm of all gradients")
     batch_size: int = Field(32, ge=1, description="most texts in a batch")
     batch_tokens: int = Field(4096, ge=16, description="most tokens in a batch, padding included")
+    accumulate: int = Field(1, ge=1, description="batches of a step, in each process")
     max_length: int = Field(128, ge=8, description="tokens kept of a text")
     patience: int = Field(5, ge=1, description="epochs without a better validation macro-F1")
     loss: Named | None = Field(None, description="absent: cross-entropy, binary for multi-label")

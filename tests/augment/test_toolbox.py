@@ -34,7 +34,7 @@ def make(texts=TEXTS, seed=3, batch_size=8, **settings) -> Toolbox:
 
 def read(toolbox: Toolbox, epoch: int = 0, first: int = 0) -> list[list[str | None]]:
     with toolbox.open() as pool:
-        return list(toolbox.read(pool, epoch, first, PLAN[first:]))
+        return list(toolbox.read(pool, epoch, range(first, len(PLAN)), PLAN[first:]))
 
 
 def test_any_number_of_workers_gives_the_same_texts(masked_lm):

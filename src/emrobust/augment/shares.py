@@ -84,7 +84,7 @@ class Draws(NamedTuple):
 
 
 class Lots:
-    """Draws components: functions of the seed, the epoch and the record (or the step).
+    """Draws components: functions of the seed, the epoch and the record (or the batch's number).
 
     A batch is mixed with probability x = p̄ · share of MixUp, p̄ being the mean of the records'
     probabilities; a record of any other batch gets another text with probability
@@ -118,6 +118,6 @@ class Lots:
         component = np.where(chosen, np.minimum(which, len(OF_TEXTS) - 1), PLAIN)
         return Draws(component.astype(np.int8), random.integers(self.variants, size=rows))
 
-    def mixes(self, step: int) -> bool:
-        """Whether the batch of this step is mixed."""
-        return rng.derive(self.seed, "augment", "mixup", step) < self.mixed * 2**63
+    def mixes(self, number: int) -> bool:
+        """Whether the batch of this number is mixed."""
+        return rng.derive(self.seed, "augment", "mixup", number) < self.mixed * 2**63

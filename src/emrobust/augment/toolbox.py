@@ -111,28 +111,29 @@ class Toolbox:
         return Pool(self._rules, self.settings.workers if self.shares["rules"] else 0)
 
     def read(
-        self, pool: Pool, epoch: int, step: int, plan: Sequence[np.ndarray]
+        self, pool: Pool, epoch: int, numbers: Sequence[int], plan: Sequence[np.ndarray]
     ) -> Iterator[Texts]:
         """The texts of batches; None stands for a text that stays as it was written.
 
         Args:
             pool: from `open`.
             epoch: its number.
-            step: number of the first batch's step.
+            numbers: of the batches in the whole training.
             plan: the rows of each batch.
         """
         draws = self.lots.draw(epoch)
         wanted = [
-            self._rows(draws.component, rows, step + place) for place, rows in enumerate(plan)
+            self._rows(draws.component, rows, number)
+            for number, rows in zip(numbers, plan, strict=True)
         ]
         # Several batches at once: a process that is woken for each would mostly be woken.
         groups = [wanted[start : start + _GROUP] for start in range(0, len(wanted), _GROUP)]
         answers = pool.answer(self._request(epoch, chain(*group)) for group in groups)
         perturbed = chain.from_iterable(answers)
-        for place, rows in enumerate(plan):
+        for place, (number, rows) in enumerate(zip(numbers, plan, strict=True)):
             of_rules = dict(zip(wanted[place], perturbed, strict=False))
             yield [
-                None if self.lots.mixes(step + place) else self._text(draws, row, of_rules)
+                None if self.lots.mixes(number) else self._text(draws, row, of_rules)
                 for row in rows.tolist()
             ]
 
@@ -151,9 +152,9 @@ class Toolbox:
             "answers": self.facts.get("answers"),
         }
 
-    def _rows(self, component: np.ndarray, rows: np.ndarray, step: int) -> list[int]:
+    def _rows(self, component: np.ndarray, rows: np.ndarray, number: int) -> list[int]:
         """The rows of a batch that rules perturb."""
-        if self.lots.mixes(step):
+        if self.lots.mixes(number):
             return []
         found: list[int] = rows[component[rows] == RULES].tolist()
         return found

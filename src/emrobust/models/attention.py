@@ -91,5 +91,17 @@ def adopt(encoder: PreTrainedModel, source: MaskSource) -> None:
         encoder.set_attn_implementation(NAME)
 
 
+def make_mask(*sizes: Any, **options: Any) -> torch.Tensor | None:
+    """As transformers makes it, true where a token may look; None where all may.
+
+    Whether all may is not looked at on a GPU: each look would wait for the device.
+    """
+    padding = options.get("attention_mask")
+    if padding is not None and padding.device.type == "cuda":
+        options["allow_is_bidirectional_skip"] = False
+    mask: torch.Tensor | None = sdpa_mask(*sizes, **options)
+    return mask
+
+
 AttentionInterface.register(NAME, attend)
-AttentionMaskInterface.register(NAME, sdpa_mask)
+AttentionMaskInterface.register(NAME, make_mask)

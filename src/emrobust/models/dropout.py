@@ -5,10 +5,13 @@ training step of a small encoder in bf16. Here 16 random bits an element come fr
 block: about a tenth of the time. The rate is rounded to a multiple of 2⁻¹⁶.
 
 Because the masks follow from the seed alone, a step repeated after a crash draws the same ones,
-and an adversary that passes the network K times can hold them fixed by seeding K times.
+and an adversary that passes the network K times can hold them fixed by seeding K times; they are
+then drawn once and kept until another seed is set.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,15 +20,28 @@ from torch import nn
 _LEVELS = 1 << 16
 
 
+class _Drawn(NamedTuple):
+    """A mask of 0 and 1, and what it was drawn for."""
+
+    kind: tuple[object, ...]
+    mask: torch.Tensor
+
+
 class MaskSource:
     """Where all dropout layers of one network take their masks from."""
 
     def __init__(self) -> None:
+        self._seed = 0
         self._bits = np.random.SFC64(0)
+        self._drawn: list[_Drawn] = []
+        self._place = 0
 
     def seed(self, seed: int) -> None:
         """Begin the stream of ``seed`` anew."""
-        self._bits = np.random.SFC64(seed)
+        if seed != self._seed:
+            self._seed, self._bits = seed, np.random.SFC64(seed)
+            self._drawn.clear()
+        self._place = 0
 
     def drop(self, values: torch.Tensor, rate: float) -> torch.Tensor:
         """Zero elements with this probability and scale the others up, as in training."""
@@ -34,10 +50,32 @@ class MaskSource:
         limit = round(rate * _LEVELS)
         if limit == 0:
             return values
-        words = self._bits.random_raw(-(-values.numel() // 4))
-        kept = words.view(np.uint16)[: values.numel()] >= limit
-        mask = torch.from_numpy(kept.reshape(values.shape))
-        return values * mask * (_LEVELS / (_LEVELS - limit))
+        return (values * self._mask(values, limit)).mul_(_LEVELS / (_LEVELS - limit))
+
+    def _mask(self, values: torch.Tensor, limit: int) -> torch.Tensor:
+        """The stream's next mask, in the values' own type: each product would convert it."""
+        # A mask that was made in inference mode cannot be used where gradients are wanted.
+        kind = (values.shape, values.dtype, limit, torch.is_inference_mode_enabled())
+        place, self._place = self._place, self._place + 1
+        if place < len(self._drawn):
+            if self._drawn[place].kind == kind:
+                return self._drawn[place].mask
+            self._forget(place)
+        kept = self._draw(values.numel()) >= limit
+        mask = torch.from_numpy(kept.reshape(values.shape)).to(values.dtype)
+        self._drawn.append(_Drawn(kind, mask))
+        return mask
+
+    def _forget(self, place: int) -> None:
+        """Go back in the stream to this mask: another one is wanted from here."""
+        del self._drawn[place:]
+        self._bits = np.random.SFC64(self._seed)
+        for drawn in self._drawn:
+            self._draw(drawn.mask.numel())
+
+    def _draw(self, count: int) -> np.ndarray:
+        words = self._bits.random_raw(-(-count // 4))
+        return words.view(np.uint16)[:count]
 
 
 class Dropout(nn.Module):

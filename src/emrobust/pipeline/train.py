@@ -22,6 +22,7 @@ from emrobust.pipeline.prepare import LABELS, SPLIT, STAGES, prepare
 from emrobust.report import count_lengths
 from emrobust.train import estimators
 from emrobust.train import run as training
+from emrobust.train.processes import Processes
 from emrobust.train.run import Run
 
 
@@ -64,7 +65,8 @@ def train(
     governance.check(project, today)
     estimators.build(project, ())  # wrong settings are found before anything long begins
     training.claim(out, {"project": project.public()})
-    data = find_data(project, out, data)
+    with Processes().first():  # the others find it prepared
+        data = find_data(project, out, data)
     return training.train(
         project, data / LABELS, out, describe_data(data), calibrate=evaluation.calibrate
     )
@@ -101,10 +103,10 @@ def describe_data(data: Path) -> dict[str, Any]:
         "split": runs.read_json(data / SPLIT / "split.json"),
         "lengths": asdict(count_lengths(lengths)),
         "counts": _count_labels(table),
-    }
-
         SEEN: suites.seen_of(table),
         FOLDER: str(data.absolute()),
+    }
+
 
 def _count_labels(table: pa.Table) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}

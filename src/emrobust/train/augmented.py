@@ -45,10 +45,10 @@ class AugmentedTexts:
         self._pool.close()
 
     def read(
-        self, epoch: int, step: int, plan: Sequence[np.ndarray]
+        self, epoch: int, numbers: Sequence[int], plan: Sequence[np.ndarray]
     ) -> Generator[Tokens, None, None]:
         """See `loop.Stream.read`."""
-        texts = self._toolbox.read(self._pool, epoch, step, plan)
+        texts = self._toolbox.read(self._pool, epoch, numbers, plan)
         made = (self._pack(rows, given) for rows, given in zip(plan, texts, strict=True))
         if not self._toolbox.settings.workers:
             yield from made

@@ -112,3 +112,13 @@ def pad(tokens: Tokens, rows: np.ndarray, filler: int) -> tuple[torch.Tensor, to
     taken = np.where(mask, starts[:, None] + places, 0)
     ids = np.where(mask, tokens.flat[taken], filler).astype(np.int64)
     return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on a device, without waiting for what a GPU has still to do.
+
+    From ordinary memory a copy begins when the GPU has done all before it, and the loop waits.
+    """
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

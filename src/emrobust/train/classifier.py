@@ -24,6 +24,7 @@ from emrobust.train import adversaries, batches, loop, losses
 from emrobust.train.augmented import AugmentedTexts
 from emrobust.train.batches import Tokens
 from emrobust.train.mixup import MixUp
+from emrobust.train.processes import Processes
 from emrobust.train.steps import Step, clean_step
 
 _DEFAULT = config.Train()
@@ -52,6 +53,7 @@ class NeuralClassifier(TextClassifier):
         clip_norm: see `config.Train`.
         batch_size: see `config.Train`.
         batch_tokens: see `config.Train`.
+        accumulate: see `config.Train`.
         max_length: see `config.Train`.
         patience: see `config.Train`.
         loss: registered name, or a mapping with ``name`` and the loss's settings; absent: binary
@@ -85,6 +87,7 @@ class NeuralClassifier(TextClassifier):
         clip_norm: float = _DEFAULT.clip_norm,
         batch_size: int = _DEFAULT.batch_size,
         batch_tokens: int = _DEFAULT.batch_tokens,
+        accumulate: int = _DEFAULT.accumulate,
         max_length: int = _DEFAULT.max_length,
         patience: int = _DEFAULT.patience,
         loss: str | Mapping[str, Any] | None = None,
@@ -109,6 +112,7 @@ class NeuralClassifier(TextClassifier):
         self.clip_norm = clip_norm
         self.batch_size = batch_size
         self.batch_tokens = batch_tokens
+        self.accumulate = accumulate
         self.max_length = max_length
         self.patience = patience
         self.loss = loss
@@ -197,7 +201,8 @@ class NeuralClassifier(TextClassifier):
         toolbox = Toolbox(
             given, as_texts(texts), targets, self.seed, batch_size=settings.batch_size
         )
-        toolbox.prepare(settings.epochs)
+        with Processes().first():  # the others find the models' answers in the cache
+            toolbox.prepare(settings.epochs)
         self.augmentation_ = toolbox.facts
         return toolbox
 
@@ -236,7 +241,7 @@ class NeuralClassifier(TextClassifier):
             batch_tokens=self.batch_tokens * _WIDER,
         ):
             ids, mask = batches.pad(tokens, rows, network.pad)
-            logits = network(ids.to(device), mask.to(device)).float()
+            logits = network(batches.send(ids, device), batches.send(mask, device)).float()
             single = self.task_ == "single"
             chances[rows] = (logits.softmax(-1) if single else logits.sigmoid()).cpu().numpy()
         return chances
@@ -254,6 +259,7 @@ class NeuralClassifier(TextClassifier):
             "network": self.network,
             "network settings": self.network_.settings,
             "seed": self.seed,
+            "processes": Processes().count,
             "augmentation": toolbox and toolbox.fingerprint,
             "bf16": loop.uses_bf16(settings.precision, _device()),
             "training data": _digest(data.tokens.flat, data.tokens.starts, data.targets),
@@ -293,7 +299,7 @@ def _new_step(settings: config.Train) -> Step:
 
 
 def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Processes().device
 
 
 def _digest(*arrays: np.ndarray) -> str:

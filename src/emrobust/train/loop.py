@@ -11,6 +11,9 @@ one too (`steps`): the default is one clean pass; an adversary passes perturbed 
 
 A step whose loss or gradient is not a number changes nothing and is counted; ten in a row stop
 the training.
+
+Several processes (`processes`) share the batches of a step; one process that takes as many
+batches a step makes the same steps.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -26,7 +30,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from emrobust import progress
 from emrobust.config import Train
 from emrobust.errors import EmrobustError, ModelError
 from emrobust.models.network import Network
@@ -34,12 +37,12 @@ from emrobust.train import batches, checkpoints
 from emrobust.train.batches import Batch, Tokens
 from emrobust.train.checkpoints import Snapshot, State, Tensors
 from emrobust.train.losses import Loss
+from emrobust.train.pace import Pace
+from emrobust.train.processes import Processes
 from emrobust.train.steps import Evaluate, Notes, Remembering, Starting, Step, clean_step
 
 # How often the loss is looked at: on a GPU each look waits for the device.
 _LOOK_EVERY = 50
-# Writing checkpoints may take at most one part in this many of the time.
-_WRITING_SHARE = 20
 # So many steps in a row without a number, and it will not come back.
 _PATIENCE = 10
 
@@ -48,13 +51,13 @@ class Stream(Protocol):
     """Training texts that differ from epoch to epoch, such as augmented ones."""
 
     def read(
-        self, epoch: int, step: int, plan: Sequence[np.ndarray]
+        self, epoch: int, numbers: Sequence[int], plan: Sequence[np.ndarray]
     ) -> Generator[Tokens, None, None]:
         """The texts of some batches; a function of the arguments, so that training can go on.
 
         Args:
             epoch: its number.
-            step: number of the first batch's step.
+            numbers: of the batches in the whole training.
             plan: the rows of each batch, planned by the plain texts' lengths.
 
         Yields:
@@ -94,8 +97,11 @@ class _Run:
     fingerprint: Mapping[str, Any]
     optimizer: torch.optim.AdamW
     rate: float
+    processes: Processes
+    parts: int
     steps: int
     bf16: bool
+    pace: Pace
     total: torch.Tensor
     skipped: torch.Tensor
     in_a_row: torch.Tensor
@@ -103,9 +109,6 @@ class _Run:
     notes: Notes = field(default_factory=Notes)
     state: State = field(default_factory=State)
     best: Tensors = field(default_factory=dict)
-    saved_at: float = field(default_factory=time.monotonic)
-    pause: float = 0.0
-    ticked: float = field(default_factory=time.monotonic)
 
 
 def train(
@@ -144,12 +147,18 @@ def train(
         EmrobustError: the loss is no longer a number; the last checkpoint is kept.
     """
     rate = settings.learning_rate or network.learning_rate
+    processes = Processes()
+    parts = settings.accumulate * processes.count
+    batches_of = [len(_plan(data, settings, seed, epoch)) for epoch in range(settings.epochs)]
     run = _Run(
         network, data, settings, loss, seed, validate, step, folder, fingerprint or {},
         optimizer=_optimizer(network, rate, settings),
         rate=rate,
-        steps=sum(len(_plan(data, settings, seed, epoch)) for epoch in range(settings.epochs)),
+        processes=processes,
+        parts=parts,
+        steps=sum(-(-count // parts) for count in batches_of),
         bf16=uses_bf16(settings.precision, _device(network)),
+        pace=Pace(settings.checkpoint_seconds),
         total=torch.zeros((), dtype=torch.float64, device=_device(network)),
         skipped=torch.zeros((), device=_device(network)),
         in_a_row=torch.zeros((), device=_device(network)),
@@ -158,16 +167,17 @@ def train(
     if isinstance(step, Starting):
         step.check(run.steps)
     _resume(run)
+    processes.agree(run.state.step)
     tokens = len(data.tokens.flat) * (settings.epochs - run.state.epoch)
-    with progress.track("training", tokens, "tokens") as advance:
+    with processes.track("training", tokens, "tokens") as advance:
         while not run.state.finished:
             started = time.monotonic()
             tokens = 0
-            for batch in _rest_of_epoch(run):
-                _take_step(run, batch)
-                done = int(batch.mask.sum())
-                tokens += done
-                advance(done)
+            for turn in _rest_of_epoch(run):
+                _take_step(run, turn)
+                tokens += turn.tokens
+                advance(turn.tokens)
+            _look(run)  # a GPU may still be at it
             _end_epoch(run, tokens / max(time.monotonic() - started, 1e-9))
     if run.best:
         network.load_state_dict(run.best)
@@ -185,36 +195,75 @@ def _plan(data: Data, settings: Train, seed: int, epoch: int) -> list[np.ndarray
     )
 
 
-def _rest_of_epoch(run: _Run) -> Iterator[Batch]:
-    """The batches that are still to do; between two of them a checkpoint may be written."""
+class _Turn(NamedTuple):
+    """A step's batches of this process.
+
+    Attributes:
+        batches: by their number within the step.
+        total: batches of all processes.
+        tokens: of all processes, in the texts as they were written.
+        idle: there is none for this process, and the one that it has is not to count.
+    """
+
+    batches: Iterator[tuple[int, Batch]]
+    total: int
+    tokens: int
+    idle: bool
+
+
+def _rest_of_epoch(run: _Run) -> Iterator[_Turn]:
+    """The steps that are still to do; between two of them a checkpoint may be written."""
     run.network.train()
+    plan = _plan(run.data, run.settings, run.seed, run.state.epoch)
+    spans = [
+        (start, min(start + run.parts, len(plan)))
+        for start in range(run.state.batch, len(plan), run.parts)
+    ]
+    shares = [run.processes.share(*span) for span in spans]
+    # As if the whole epoch had had whole steps: so a batch's number does not depend on restarts.
+    first = run.state.step * run.parts - run.state.batch
+    with contextlib.closing(
+        _read(run, plan, [k for share in shares for k in share], first)
+    ) as read:
+        for (start, end), share in zip(spans, shares, strict=True):
+            tokens = sum(int(run.data.tokens.lengths[rows].sum()) for rows in plan[start:end])
+            mine = ((place - start, next(read)) for place in share)
+            yield _Turn(mine, end - start, tokens, run.processes.idle(start, end))
+            run.state.batch = end
+            if run.pace.due:
+                _save(run)
+
+
+def _read(
+    run: _Run, plan: Sequence[np.ndarray], places: Sequence[int], first: int
+) -> Generator[Batch, None, None]:
+    """The batches at these places of the plan, on the device."""
     device = _device(run.network)
-    plan = _plan(run.data, run.settings, run.seed, run.state.epoch)[run.state.batch :]
-    for rows, (ids, mask) in zip(plan, _padded(run, plan), strict=True):
-        targets = torch.from_numpy(run.data.targets[rows].astype(np.float32))
-        yield Batch(ids.to(device), mask.to(device), targets.to(device))
-        run.state.batch += 1
-        due = max(run.settings.checkpoint_seconds, run.pause)
-        if time.monotonic() - run.saved_at >= due:
-            _save(run)
+    chosen = [plan[place] for place in places]
+    with contextlib.closing(_padded(run, chosen, [first + place for place in places])) as padded:
+        for rows, (ids, mask) in zip(chosen, padded, strict=True):
+            targets = torch.from_numpy(run.data.targets[rows].astype(np.float32))
+            yield Batch(*(batches.send(part, device) for part in (ids, mask, targets)))
 
 
-def _padded(run: _Run, plan: Sequence[np.ndarray]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _padded(
+    run: _Run, plan: Sequence[np.ndarray], numbers: Sequence[int]
+) -> Generator[tuple[torch.Tensor, torch.Tensor], None, None]:
     """Token numbers and mask of each batch."""
     if run.data.stream is None:
         for rows in plan:
             yield batches.pad(run.data.tokens, rows, run.network.pad)
         return
-    read = run.data.stream.read(run.state.epoch, run.state.step, plan)
+    read = run.data.stream.read(run.state.epoch, numbers, plan)
     with contextlib.closing(read):
         for tokens in read:
             yield batches.pad(tokens, np.arange(len(tokens.lengths)), run.network.pad)
 
 
-def _take_step(run: _Run, batch: Batch) -> None:
+def _take_step(run: _Run, turn: _Turn) -> None:
     """Gradients, clipping, one step of AdamW."""
     network, state = run.network, run.state
-    loss = run.step(network, batch, _evaluate(run, batch))
+    loss = _take_turn(run, turn)
     norm = nn.utils.clip_grad_norm_(network.parameters(), run.settings.clip_norm)
     for group in run.optimizer.param_groups:
         group["lr"] = (
@@ -228,8 +277,38 @@ def _take_step(run: _Run, batch: Batch) -> None:
     run.optimizer.zero_grad(set_to_none=True)
     state.step += 1
     run.total += torch.where(good, loss.double(), 0.0)
-    if state.step % _LOOK_EVERY == 0 or batch.ids.device.type == "cpu":
+    if state.step % _LOOK_EVERY == 0 or loss.device.type == "cpu":
         _look(run)
+
+
+def _take_turn(run: _Run, turn: _Turn) -> torch.Tensor:
+    """Let the mean gradients of a step's batches lie in the network; their mean loss."""
+    parameters = list(run.network.parameters())
+    total = torch.zeros((), device=_device(run.network))
+    kept: list[torch.Tensor | None] = [None] * len(parameters)
+    for part, batch in turn.batches:
+        loss = run.step(run.network, batch, _evaluate(run, batch, part))
+        if run.parts == 1:
+            return loss
+        total = total + loss
+        # A sum of batches, not of all their passes: so it has the same bits as if the batches
+        # were those of several processes.
+        kept = [_sum(one, p.grad) for one, p in zip(kept, parameters, strict=True)]
+        run.network.zero_grad(set_to_none=True)
+    gradients = [one for one in kept if one is not None]
+    if turn.idle:
+        for tensor in (total, *gradients):
+            tensor.zero_()
+    run.processes.add([total, *gradients])
+    for parameter, one in zip(parameters, kept, strict=True):
+        parameter.grad = None if one is None else one.div_(turn.total)
+    return total / turn.total
+
+
+def _sum(one: torch.Tensor | None, more: torch.Tensor | None) -> torch.Tensor | None:
+    if one is None or more is None:
+        return more if one is None else one
+    return one.add_(more)
 
 
 def _count(run: _Run, good: torch.Tensor) -> None:
@@ -238,24 +317,24 @@ def _count(run: _Run, good: torch.Tensor) -> None:
     run.longest = torch.maximum(run.longest, run.in_a_row)
 
 
-def _evaluate(run: _Run, batch: Batch) -> Evaluate:
+def _evaluate(run: _Run, batch: Batch, part: int) -> Evaluate:
     return Evaluate(
-        run.network, batch, run.loss, run.seed, run.state.step, run.steps, run.bf16, run.notes
-    )
+        run.network, batch, run.loss, run.seed, run.state.step, run.steps, run.bf16, run.notes,
+        part=part, parts=run.parts,
+    )  # fmt: skip
 
 
 def _end_epoch(run: _Run, speed: float) -> None:
     """Validate, keep the best weights, write the history, decide whether to go on."""
-    _look(run)
     state = run.state
     score = None
     if run.validate is not None:
         run.network.eval()
         with torch.inference_mode(), _autocast(run):
-            score = run.validate(run.network)
+            score = run.processes.ask(partial(run.validate, run.network))
         _judge(run, score)
-    count = len(_plan(run.data, run.settings, run.seed, state.epoch))
-    _clock(run)
+    count = -(-len(_plan(run.data, run.settings, run.seed, state.epoch)) // run.parts)
+    state.seconds += run.pace.lap()
     skipped = int(run.skipped) - state.skipped
     row: dict[str, float | None] = {
         "epoch": state.epoch + 1,
@@ -304,27 +383,18 @@ def _save(run: _Run) -> None:
 
     Not right after a step without a number: the weights may be what is wrong.
     """
-    if run.folder is None or run.in_a_row > 0:
+    if run.folder is None or not run.processes.leads or run.in_a_row > 0:
         return
     _look(run)
-    started = time.monotonic()
-    _clock(run)
     state = run.state
+    state.seconds += run.pace.lap()
     state.loss, state.all_skipped = float(run.total), int(run.skipped)
     state.notes = run.notes.dump()
     moments = checkpoints.moments(dict(run.network.named_parameters()), run.optimizer)
     kept: Tensors = run.step.state() if isinstance(run.step, Remembering) else {}
     snapshot = Snapshot(state, run.network.state_dict(), run.best, moments, kept)
-    checkpoints.save(run.folder, snapshot, run.fingerprint)
-    run.saved_at = time.monotonic()
-    run.pause = (run.saved_at - started) * _WRITING_SHARE
-
-
-def _clock(run: _Run) -> None:
-    """Add the time since the last look at the clock."""
-    now = time.monotonic()
-    run.state.seconds += now - run.ticked
-    run.ticked = now
+    with run.pace.writing():
+        checkpoints.save(run.folder, snapshot, run.fingerprint)
 
 
 def _resume(run: _Run) -> None:

@@ -19,7 +19,7 @@ import torch
 from emrobust import rng
 from emrobust.errors import ConfigError
 from emrobust.models.network import Network
-from emrobust.train.batches import Batch
+from emrobust.train.batches import Batch, send
 from emrobust.train.steps import Evaluate, Remembering, Starting, Step, Tensors
 
 ALPHA = 0.4
@@ -96,7 +96,7 @@ def mix_embeddings(embeddings: torch.Tensor, mask: torch.Tensor, pairs: Pairs) -
 
 
 def _on(device: torch.device, pairs: Pairs) -> Pairs:
-    return Pairs(pairs.partners.to(device), pairs.shares.to(device))
+    return Pairs(send(pairs.partners, device), send(pairs.shares, device))
 
 
 class MixUp:
@@ -104,7 +104,7 @@ class MixUp:
 
     Args:
         inner: an adversary, or `steps.clean_step`.
-        chooses: whether the batch of this step's number is mixed; a pure function, so that a
+        chooses: whether the batch of this number is mixed; a pure function, so that a
             training goes on as if it had not been killed.
         alpha: of the Beta distribution.
     """
@@ -118,11 +118,11 @@ class MixUp:
 
     def __call__(self, network: Network, batch: Batch, evaluate: Evaluate) -> torch.Tensor:
         """One step of the inner one, on the batch or on its mixture."""
-        mixed = self.chooses(evaluate.step)
+        mixed = self.chooses(evaluate.number)
         evaluate.note("mixed", float(mixed))
         if not mixed:
             return self.inner(network, batch, evaluate)
-        random = rng.generator(evaluate.seed, "mixup", evaluate.step)
+        random = rng.generator(evaluate.seed, "mixup", evaluate.number)
         pairs = pair(len(batch.ids), random, self.alpha)
 
         def look_up() -> torch.Tensor:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,10 +33,10 @@ from emrobust.models.dropout import MaskSource
 from emrobust.train import checkpoints
 from emrobust.train.checkpoints import Snapshot, State
 from emrobust.train.loop import uses_bf16
+from emrobust.train.pace import Pace
 
 _PREDICTED = 64
 _LOOK_EVERY = 50
-_WRITING_SHARE = 20
 
 
 class Recipe(BaseModel):
@@ -104,9 +103,7 @@ class _Run:
     sums: np.ndarray = field(default_factory=lambda: np.zeros(0))
     tokens: int = 0
     measured: tuple[int, float] = (0, 0.0)
-    saved_at: float = field(default_factory=time.monotonic)
-    pause: float = 0.0
-    ticked: float = field(default_factory=time.monotonic)
+    pace: Pace = field(init=False)
 
 
 History = list[dict[str, float | None]]
@@ -163,7 +160,7 @@ def pretrain(
                 _measure(run)
                 report(run.state.history)
                 _save(run)
-            elif time.monotonic() - run.saved_at >= max(recipe.checkpoint_seconds, run.pause):
+            elif run.pace.due:
                 _save(run)
     pretrainer.eval()
     return run.state.history
@@ -172,6 +169,7 @@ def pretrain(
 def _prepare(run: _Run) -> None:
     """Rows, the split into trained and held out, the plan of the first epoch, the optimizer."""
     recipe = run.recipe
+    run.pace = Pace(recipe.checkpoint_seconds)
     run.pretrainer.to(run.accelerator.device)
     run.optimizer = _optimizer(run.pretrainer, recipe)
     run.bf16 = uses_bf16(recipe.precision, run.accelerator.device)
@@ -307,7 +305,7 @@ def _stretch(rows: packing.Rows, chosen: np.ndarray) -> tuple[np.ndarray, np.nda
 def _measure(run: _Run) -> None:
     """Perplexity and accuracy on the held-out rows, always under the same masks."""
     _look(run)
-    _clock(run)
+    run.state.seconds += run.pace.lap()
     clocked = run.state.seconds
     pretrainer = run.accelerator.unwrap_model(run.pretrainer).eval()
     lengths = run.rows.lengths[run.held_out] + 2
@@ -335,7 +333,7 @@ def _measure(run: _Run) -> None:
     }
     history.append(row)
     run.sums[:] = 0
-    _clock(run)
+    run.state.seconds += run.pace.lap()
     run.measured = (run.tokens, run.state.seconds)
 
 
@@ -360,15 +358,14 @@ def _save(run: _Run) -> None:
     if not run.accelerator.is_main_process:
         return
     _look(run)
-    started = time.monotonic()
-    _clock(run)
+    run.state.seconds += run.pace.lap()
     pretrainer = run.accelerator.unwrap_model(run.pretrainer)
     named = dict(pretrainer.named_parameters())
     extra = {"sums": torch.from_numpy(run.sums.copy()), "tokens": torch.tensor(run.tokens)}
     moments = checkpoints.moments(named, run.optimizer)
-    checkpoints.save(run.folder, Snapshot(run.state, named, {}, moments, extra), run.fingerprint)
-    run.saved_at = time.monotonic()
-    run.pause = (run.saved_at - started) * _WRITING_SHARE
+    snapshot = Snapshot(run.state, named, {}, moments, extra)
+    with run.pace.writing():
+        checkpoints.save(run.folder, snapshot, run.fingerprint)
 
 
 def _resume(run: _Run) -> None:
@@ -407,10 +404,3 @@ def _synchronise(run: _Run, last: bool) -> contextlib.AbstractContextManager[Non
     if last or run.accelerator.num_processes == 1:
         return contextlib.nullcontext()
     return cast("contextlib.AbstractContextManager[None]", run.accelerator.no_sync(run.pretrainer))
-
-
-def _clock(run: _Run) -> None:
-    """Add the time since the last look at the clock."""
-    now = time.monotonic()
-    run.state.seconds += now - run.ticked
-    run.ticked = now

@@ -34,6 +34,7 @@ from emrobust.models.estimator import TextClassifier
 from emrobust.train import estimators
 from emrobust.train.classifier import AUGMENTATION
 from emrobust.train.cost import Meter
+from emrobust.train.processes import Processes
 
 PROJECT = "project.toml"
 LABELS = "labels.json"
@@ -211,21 +212,26 @@ def train(
     if (folder / runs.MANIFEST).is_file():
         return load(folder)
     meter = Meter(resumed=(folder / CHECKPOINT / FACTS).is_file())
+    processes = Processes()
+    processes.wait()  # until all have looked
     label_set = read_label_set(data / LABELS)
     rows = read_rows(data / records.FILE)
-    runs.write_json(folder / CHECKPOINT / FACTS, facts)
-    runs.write_text(folder / PROJECT, config.dump(project))
-    shutil.copyfile(data / LABELS, folder / LABELS)
+    if processes.leads:
+        runs.write_json(folder / CHECKPOINT / FACTS, facts)
+        runs.write_text(folder / PROJECT, config.dump(project))
+        shutil.copyfile(data / LABELS, folder / LABELS)
     fit = _cross_validate if project.split.folds else _fit_once
     predictions, history = fit(with_cache(project, data.parent / CACHE), label_set, rows, folder)
-    records.write(folder / PREDICTIONS, PREDICTION_SCHEMA, predictions)
-    runs.write_json(folder / HISTORY, history)
-    runs.write_json(folder / PREPARED, about)
-    runs.write_json(folder / COST, meter.read())
-    if calibrate is not None:
-        _save_calibration(calibrate, project, label_set, predictions, folder)
-    shutil.rmtree(folder / CHECKPOINT)
-    runs.write_manifest(folder, facts, leave_out=DATA)
+    if processes.leads:
+        records.write(folder / PREDICTIONS, PREDICTION_SCHEMA, predictions)
+        runs.write_json(folder / HISTORY, history)
+        runs.write_json(folder / PREPARED, about)
+        runs.write_json(folder / COST, meter.read())
+        if calibrate is not None:
+            _save_calibration(calibrate, project, label_set, predictions, folder)
+        shutil.rmtree(folder / CHECKPOINT)
+        runs.write_manifest(folder, facts, leave_out=DATA)
+    processes.wait()
     return load(folder)
 
 
@@ -276,6 +282,8 @@ def _fit_once(
     split = np.array(rows.split)
     parts = {name: rows.take(np.flatnonzero(split == name)) for name in records.SPLITS}
     model = _fit(project, label_set, parts["train"], parts["validation"], folder / MODEL)
+    if not Processes().leads:
+        return [], model.history_
     tuned = model.thresholds_
     runs.write_json(folder / THRESHOLDS, None if tuned is None else tuned.tolist())
     measured = [_predicted(model, parts[name]) for name in ("validation", "test")]
@@ -294,7 +302,8 @@ def _cross_validate(
         training = rows.take(np.flatnonzero((fold != k) & (fold != nxt)))
         validation = rows.take(np.flatnonzero(fold == nxt))
         model = _fit(project, label_set, training, validation, folder / f"{MODEL}-{k}")
-        measured.append(_predicted(model, rows.take(np.flatnonzero(fold == k)), k))
+        if Processes().leads:
+            measured.append(_predicted(model, rows.take(np.flatnonzero(fold == k)), k))
         history += [{**row, "fold": k} for row in model.history_]
     return measured, history
 
@@ -315,7 +324,8 @@ def _fit(
         validation=(validation.texts, targets(label_set, validation)),
         checkpoints=checkpoints,
     )
-    model.save(target)
+    if Processes().leads:
+        model.save(target)
     return model
 
 

@@ -13,13 +13,13 @@ from emrobust.encoder import checkpoint
 from emrobust.errors import ConfigError
 from emrobust.models.network import Network
 from emrobust.models.thresholds import macro_f1, tune
+from emrobust.models.transformer import usual_rate
 from emrobust.train import adversaries, losses
 
 # A learning rate may be so many times the project's own, or a part of it; likewise ε.
 _RATES = 5.0
 _RADII = 4.0
 _LEAST_ALPHA = 0.1
-_WIDE = 512
 Values = Mapping[str, Any]
 
 
@@ -76,7 +76,7 @@ def _usual_rate(project: Project, component: type[Network]) -> float:
         return component.default_learning_rate
     given = registry.settings("model", "transformer", project.model.settings())
     encoder = checkpoint.read_config(checkpoint.locate(given["checkpoint"]))
-    return 5e-5 if encoder.hidden_size >= _WIDE else 1e-4
+    return usual_rate(given["checkpoint"], encoder.hidden_size)
 
 
 def _losses(project: Project) -> Setting:

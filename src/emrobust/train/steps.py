@@ -72,6 +72,8 @@ class Evaluate:
         bf16: whether to compute in bf16.
         notes: see `note`.
         lookup: gives the embeddings instead of the network's table, as MixUp does.
+        part: number of the batch within its step.
+        parts: batches of a step, those of other processes too.
     """
 
     network: Network
@@ -83,6 +85,13 @@ class Evaluate:
     bf16: bool = False
     notes: Notes = field(default_factory=Notes)
     lookup: Callable[[], torch.Tensor] | None = None
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def number(self) -> int:
+        """Of the batch in the whole training: what is random follows from it."""
+        return self.step * self.parts + self.part
 
     def __call__(self, embeddings: torch.Tensor | None = None, draw: int = 0) -> torch.Tensor:
         """The loss, a scalar."""
@@ -99,7 +108,7 @@ class Evaluate:
             embeddings: instead of `embed`.
             draw: number of the dropout masks.
         """
-        seed = rng.derive(self.seed, "dropout", self.step, draw)
+        seed = rng.derive(self.seed, "dropout", self.number, draw)
         device = self.batch.ids.device
         self.network.seed_dropout(seed)
         with (
@@ -122,9 +131,9 @@ class Evaluate:
         return replace(self, batch=batch, lookup=None)
 
     def random(self, name: str) -> torch.Generator:
-        """A generator on the batch's device: a pure function of the seed, the step and the name."""
+        """On the batch's device: a pure function of the seed, the batch's number and the name."""
         generator = torch.Generator(self.batch.ids.device)
-        return generator.manual_seed(rng.derive(self.seed, name, self.step))
+        return generator.manual_seed(rng.derive(self.seed, name, self.number))
 
     def note(self, name: str, value: torch.Tensor | float) -> None:
         """Report a number; its mean over the epoch's steps stands in the history."""

@@ -65,6 +65,7 @@ class SMART(Adversary):
         self.weights = smoothness, proximity
         self.momentum = momentum
         self._average: Tensors = {}
+        self._followed = -1
 
     @property
     def bound(self) -> Bound:
@@ -105,7 +106,9 @@ class SMART(Adversary):
 
     @torch.no_grad()
     def _predict_on_average(self, passes: Passes) -> torch.Tensor:
-        self._follow(passes.network)
+        if passes.evaluate.step != self._followed:  # once a step, however many batches it has
+            self._follow(passes.network)
+            self._followed = passes.evaluate.step
         with exchanged(passes.network, self._average):
             return passes.evaluate.logits()
 
