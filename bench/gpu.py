@@ -69,7 +69,7 @@ TINY = Size(2, 64, 2, 4096, 64, 16, 512)
 
 
 def write_encoder(folder: Path, texts: list[str], size: Size) -> None:
-    write_tokenizer(folder, texts)
+    write_tokenizer(folder, texts, size.vocabulary)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=size.vocabulary,

@@ -101,10 +101,11 @@ def read_texts(
     return texts, np.array([names.index(table[k][label]) for k in order])
 
 
-def write_tokenizer(folder: Path, texts: list[str]) -> int:
-    """A tokenizer of the texts' characters; how many it knows."""
+def write_tokenizer(folder: Path, texts: list[str], least: int = 0) -> int:
+    """A tokenizer of the texts' characters, filled up to so many tokens; how many it knows."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary = {t: k for k, t in enumerate([*special, *sorted(set("".join(texts).lower()))])}
+    vocabulary |= {f"[unused{k}]": k for k in range(len(vocabulary), least)}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=special[1]))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
