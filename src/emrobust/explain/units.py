@@ -47,7 +47,8 @@ def _characters(text: str) -> list[Unit]:
     inside = np.zeros(len(text) + 1, dtype=bool)
     for start, end in numbers:
         inside[start:end] = True
-    rest = [(start, end) for start, end in locate(text) if not inside[start]]
+    # A capital that becomes two characters (İ) is two tokens of one range.
+    rest = {(start, end) for start, end in locate(text) if not inside[start]}
     return [Unit(*span) for span in sorted([*numbers, *rest])]
 
 

@@ -23,6 +23,7 @@ from emrobust.explain import cases
 from emrobust.explain.explainer import Explainer
 from emrobust.explain.units import Level
 from emrobust.models.estimator import TextClassifier
+from emrobust.pipeline.material import find_prepared
 from emrobust.pipeline.prepare import LABELS
 from emrobust.report import case_page
 from emrobust.train import run as training
@@ -80,9 +81,9 @@ def explain(
         data: the prepared folder that it was trained on, where it does not lie in the run.
 
     Raises:
-        InputError: a record is not among the test records.
+        InputError: a record is not among the test records, or ``data`` holds other records.
         ConfigError: no such method.
-        RunError: no finished run, or the prepared folder is another.
+        RunError: no finished run, or its prepared folder is not found.
     """
     wishes = wishes or Wishes()
     run = training.load(folder)
@@ -144,19 +145,13 @@ def _explainers(model: TextClassifier, method: str) -> dict[str, Explainer]:
 
 def _rows(run: Run, data: Path | None) -> dict[str, Rows]:
     """The rows of each split, those of the test split in the order of the predictions."""
-    prepared = data or run.folder / training.DATA
-    path = prepared / LABELS / records.FILE
-    if not path.is_file():
+    prepared = find_prepared(run, data)
+    if prepared is None:
         raise RunError(
-            f"{prepared} is not a prepared folder, and texts are kept nowhere else",
+            f"the prepared folder of {run.folder} was not found, and texts are kept nowhere else",
             "Give the folder that the run was trained on with --data.",
         )
-    if runs.checksum(path) != run.facts["data"]:
-        raise RunError(
-            f"{prepared} is not what {run.folder} was trained on",
-            "Give the folder that the run was trained on with --data.",
-        )
-    rows = training.read_rows(path)
+    rows = training.read_rows(prepared / LABELS / records.FILE)
     split = np.array(rows.split)
     return {name: rows.take(np.flatnonzero(split == name)) for name in records.SPLITS}
 
