@@ -1,10 +1,14 @@
 """De-identification: recall, precision, what is taken too much, and records a second.
 
-    python bench/deid.py [--records 5000] [--jionlp PYTHON] [--quick]
+    python bench/deid.py [--records 20000] [--jionlp PYTHON] [--quick]
+    python bench/deid.py --memory 1000000     # peak memory at so many rows and at twice as many
+    python bench/deid.py --fuzz               # time of hostile texts of one length and of twice it
 
 clinic      notes of a seed that no detector was tuned on, against the clinic's own truth.
 sentences   tests/deid/sentences.txt, hand-written, with traps (the detectors were mended on it).
 medical     characters taken of the lexicon's terms, which hold no identifier.
+table       MB of a CSV table a second on one core, from reading to writing: what twice the rows
+            take longer, so that starting up is not in it.
 speed       records a second on one core, all detectors; `peer` in turn on the same records:
             JioNLP's extractors, where --jionlp names the Python of an environment that has it
             (`pip install jionlp`), else eight plain regular expressions without any context.
@@ -13,29 +17,42 @@ speed       records a second on one core, all detectors; `peer` in turn on the s
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import re
+import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from emrobust import lexicon
+import pyarrow as pa
+
+from emrobust import lexicon, records
 from emrobust.clinic.chart import write_block
 from emrobust.clinic.model import build
 from emrobust.clinic.notes import FIELDS
-from emrobust.deid.detect import detect, load
+from emrobust.config import Deid
+from emrobust.deid import Deidentifier
+from emrobust.deid.detect import detect, detect_all, load
 from emrobust.deid.scoring import Marked, Tally, read_marked
 from emrobust.deid.spans import Span, resolve
+from emrobust.pipeline.deid_table import Plan, treat_table
 from emrobust.placeholders import PLACEHOLDERS
 
 SENTENCES = Path(__file__).parent.parent / "tests" / "deid" / "sentences.txt"
 SEED = 20_251  # of a clinic that was never looked at
 BLOCK = 5_000
-BATCH = 200
+BATCH = 4_000
+WORDS = (
+    *("1 ", "1", "市区", "第一人民", "A.A-", "住院号1-", "张王李赵", "a@", "医院", "一二三四五六"),
+    *("Aaaa ", "路巷弄村", "2023年", "A1-", "0 (", "::1", "张 ", "在", "某", "Dr. A"),
+)
+LETTERS = 60_000
 OLD = 90
 PLAIN = {
     "phone": r"1[3-9]\d{9}|0\d{2,3}-\d{7,8}",
@@ -96,8 +113,9 @@ def ours() -> Engine:
 
     def run(texts: Sequence[str]) -> tuple[float, list[list[Span]]]:
         start = time.process_time()
-        found = [detect(text, detectors) for text in texts]
-        return time.process_time() - start, found
+        found = detect_all(texts, detectors)
+        taken = time.process_time() - start
+        return taken, [found.get(place, []) for place in range(len(texts))]
 
     return run
 
@@ -173,17 +191,103 @@ def take_terms(engine: Engine) -> dict[str, Any]:
     return {"terms": len(terms), "touched": taken[:20], "removed": removed, "of": characters}
 
 
+def write_table(path: Path, notes: Sequence[Marked]) -> int:
+    """The notes as a CSV table; its bytes."""
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(("note",))
+        writer.writerows([note.text] for note in notes)
+    return path.stat().st_size
+
+
+def treat(notes: Sequence[Marked]) -> float:
+    """MB of a table a second: what twice the rows cost more."""
+    times, sizes = [], []
+    settings = Deid(enabled=True, workers=1, audit_rows=0, accept_identifiers=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for part in (notes, [*notes, *notes]):
+            table, out = Path(folder, f"{len(part)}.csv"), Path(folder, f"{len(part)}.out.csv")
+            sizes.append(write_table(table, part))
+            start = time.process_time()
+            treat_table(table, out, Plan(("note",)), settings)
+            times.append(time.process_time() - start)
+    return (sizes[1] - sizes[0]) / (times[1] - times[0]) / 1e6
+
+
+def batches(rows: int) -> Iterator[pa.RecordBatch]:
+    """Records that are made as they are asked for: new numbers, the clinic's texts."""
+    texts = [note.text for note in read_clinic(BLOCK)]
+    schema = records.schema(("note",))
+    for first in range(0, rows, BLOCK):
+        numbers = [f"{first + place:012d}" for place in range(min(BLOCK, rows - first))]
+        made = {"record_id": numbers, "patient_id": numbers, "text_note": texts[: len(numbers)]}
+        nothing = [None] * len(numbers)
+        columns = [pa.array(made.get(of.name, nothing), of.type) for of in schema]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def peak(rows: int) -> float:
+    """Peak memory of this process, in MB, after so many rows."""
+    settings = Deid(enabled=True, workers=1, accept_identifiers=True)
+    seen = sum(batch.num_rows for batch in Deidentifier(settings).stream(batches(rows)))
+    if seen != rows:
+        raise RuntimeError(f"{seen} of {rows} rows came out")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure_memory(rows: int) -> dict[str, Any]:
+    """Peak memory at so many rows and at twice as many, each in a process of its own."""
+    peaks = []
+    for size in (rows, 2 * rows):
+        command = [sys.executable, __file__, "--peak", str(size)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        peaks.append(float(done.stdout))
+    figures = {"name": "deid memory", "unit": "MB at twice the rows against once", "rows": rows}
+    return figures | {"ours": peaks[1], "peer": peaks[0], "ratio": peaks[0] / peaks[1]}
+
+
+def fuzz() -> dict[str, Any]:
+    """Time of hostile texts of one length and of twice it; 2 is linear, 4 quadratic."""
+    detectors = load()
+    detect("患者", detectors)
+    ratios = {}
+    for word in WORDS:
+        taken = []
+        for letters in (LETTERS, 2 * LETTERS):
+            start = time.process_time()
+            detect(word * (letters // len(word)), detectors)
+            taken.append(time.process_time() - start)
+        ratios[word] = round(taken[1] / taken[0], 2)
+    worst = max(ratios.values())
+    figures = {"name": "deid fuzz", "unit": "time of twice the text", "growth": ratios}
+    return figures | {"ours": worst, "peer": 2.0, "ratio": 2.0 / worst}
+
+
 def main() -> None:
     """Measure, and print one JSON object last."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--records", type=int, default=5_000)
+    parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--jionlp", type=Path, help="Python of an environment with JioNLP")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--memory", type=int, metavar="ROWS", help="measure memory instead")
+    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--fuzz", action="store_true", help="measure hostile texts instead")
     arguments = parser.parse_args()
-    records = 600 if arguments.quick else arguments.records
+    if arguments.peak:
+        print(peak(arguments.peak))
+    elif arguments.memory or arguments.fuzz:
+        figures = measure_memory(arguments.memory) if arguments.memory else fuzz()
+        print(json.dumps(figures, ensure_ascii=False))
+    else:
+        compare_engines(arguments)
+
+
+def compare_engines(arguments: argparse.Namespace) -> None:
+    """Speed and accuracy."""
+    count = 1_200 if arguments.quick else arguments.records
     engine = ours()
     engine(["患者"])
-    notes = read_clinic(records)
+    notes = read_clinic(count)
     peer = jionlp(arguments.jionlp) if arguments.jionlp else plain()
     peer(["患者"])
     print(f"{len(notes)} notes", file=sys.stderr)
@@ -203,7 +307,8 @@ def main() -> None:
                 "clinic": figures,
                 "sentences": score_sentences(engine),
                 "medical": take_terms(engine),
-                "records": records,
+                "table_megabytes_per_second": round(treat(notes), 2),
+                "records": count,
             },
             ensure_ascii=False,
         )

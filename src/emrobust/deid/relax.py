@@ -189,9 +189,13 @@ def _category(name: Any) -> Ranges:
         sre.CATEGORY_SPACE: r"\s", sre.CATEGORY_NOT_SPACE: r"\S",
         sre.CATEGORY_WORD: r"\w", sre.CATEGORY_NOT_WORD: r"\W",
     }  # fmt: skip
-    everything = "".join(map(chr, range(sys.maxunicode + 1)))
-    runs = re.finditer(f"{patterns[name]}+", everything)
+    runs = re.finditer(f"{patterns[name]}+", _everything())
     return tuple((run.start(), run.end() - 1) for run in runs)
+
+
+@functools.cache
+def _everything() -> str:
+    return "".join(map(chr, range(sys.maxunicode + 1)))
 
 
 def _merge(ranges: Iterable[tuple[int, int]]) -> Ranges:
