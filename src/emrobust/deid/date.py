@@ -66,6 +66,7 @@ _HAN = re.compile(
 )
 # A score of three parts, and the year of a criterion: 符合1995年……标准.
 _SCORED = re.compile(r"(?:评分|得分|Apgar)\s?[:为]?\s?$")
+_POINTS = re.compile(r"\s?分(?![娩娠钟])")
 _CRITERION = re.compile(rf"{either(_GRAMMAR, 'date', 'criteria')}[^,。;\n年月]{{0,6}}$")
 _NAMED = re.compile(
     rf"\b(?:{_MONTHS})\.?\s{{1,2}}(?:{_D}(?:st|nd|rd|th)?(?:,?\s{{1,2}}{_YEAR})?|(?:of\s)?{_YEAR})"
@@ -150,7 +151,8 @@ _FORMS = {
 def _is_cited(text: str, match: re.Match[str], group: str) -> bool:
     """Whether it is the year of a guideline, or no date but a score."""
     before = text[max(0, match.start() - _BEFORE) : match.start()]
-    if _SCORED.search(before) or _CITED.match(text, match.end()):
+    cited = _POINTS.match(text, match.end()) or _CITED.match(text, match.end())
+    if cited or _SCORED.search(before):
         return True
     return group == "year" and _CRITERION.search(before) is not None
 

@@ -17,7 +17,7 @@ LINK = (
 # Letters, then digits with dashes; groups of digits after a blank, unless they are another thing.
 NUMBER = (
     r"[A-Za-z]{0,5}[-_]?\d[\dA-Za-z]*+(?:[-_/][\dA-Za-z]++)*+"
-    r"(?: \d{3,8}(?![\d./%℃年月日岁床次天:-]))*+"
+    r"(?:[ \n]\d{3,12}(?![\d./%℃年月日岁床次天:-]))*+"
 )
 
 

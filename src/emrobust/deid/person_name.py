@@ -22,6 +22,8 @@ _VALUE = re.compile(
     rf"|[{HAN}] {{1,4}}(?![男女])[{HAN}](?: {{1,4}}(?![男女])[{HAN}])?)"
     rf"(?=\s|$|[^{HAN}\s])"
 )
+_SPACED = re.compile(rf"[{HAN}](?: {{1,2}}(?![男女])[{HAN}]){{1,2}}")
+_SPACED_BEFORE = re.compile(rf"(?<![{HAN}] )[{HAN}](?: {{1,2}}[{HAN}]){{1,2}}$")
 _LINK = (
     r"\s{0,2}(?:(?P<colon>:)|[(,、/]|"
     rf"{alternatives(words('names.toml', 'links'))}(?P<named>):?|[是为系即])?\s{{0,4}}"
@@ -86,6 +88,10 @@ class PersonName(Detector):
                 and match[1] not in self._fields
                 and (kind == "doctor_name" or bool(_NAMING.search(match[1])))
             )
+            spaced = _SPACED.match(text, start)
+            if spaced and self._is_spaced(text, *spaced.span()):
+                yield self.span(*spaced.span(), 0.9, "a name with blanks behind a role", kind)
+                continue
             value = _VALUE.match(text, start)
             if value and self._is_value(value[1], told=told, naming=naming):
                 yield self.span(*value.span(1), 0.95, "the value of a name's field", kind)
@@ -95,6 +101,12 @@ class PersonName(Detector):
             if reading and (naming or self._is_sure(text, start, reading, staff)):
                 yield self.span(start, reading.end, 0.9, "a name behind a role", kind)
                 yield from self._list(text, reading.end, kind)
+
+    def _is_spaced(self, text: str, start: int, end: int) -> bool:
+        """Whether single characters with blanks between them are a name."""
+        name = text[start:end].replace(" ", "")
+        reading = self._names.read(name + text[end : end + 4], 0)
+        return reading is not None and reading.end == len(name) and reading.possible
 
     def _list(self, text: str, end: int, kind: str) -> Iterator[Span]:
         """More names behind a name: 家属费玉明、费玉成."""
@@ -175,6 +187,9 @@ class PersonName(Detector):
             for reading in self._names.read_all(text, start)
             if reading.end == end and self._is_titled(text, start, reading)
         ]
+        spaced = _SPACED_BEFORE.search(text, max(0, end - 9), end)
+        if not readings and spaced and self._is_spaced(text, *spaced.span()):
+            return spaced.start()
         if not readings:
             return self._alone(text, end - 1) if end else None
         # 由张伟医生: the preposition 由 is a surname too.
