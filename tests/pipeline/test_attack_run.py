@@ -1,0 +1,132 @@
+"""``emrobust attack`` end to end: files, resuming, privacy, and what a user may do wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from importlib import resources
+
+import pytest
+
+from emrobust import clinic, config
+from emrobust.attack import log
+from emrobust.cli.attack import _goal
+from emrobust.errors import ConfigError, RunError
+from emrobust.pipeline import attack
+from emrobust.pipeline.prepare import prepare
+from emrobust.pipeline.train import train
+from emrobust.report import attack_page
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("attacked")
+    clinic.generate(folder / "hospital", 1_200, 5, workers=1, formats=("sqlite",))
+    project = config.load(folder / "hospital" / clinic.PROJECT, ["evaluate.bootstrap=100"])
+    prepare(project, folder / "data")
+    train(project, folder / "run", folder / "data")
+    return folder
+
+
+def wishes(**more):
+    return attack.Wishes(
+        ("zh_homophone_glyph",), {"name": "label_dropped"}, records=30, budget=60, **more
+    )
+
+
+def test_an_attack_writes_its_figures_and_marks_the_changes(run, tmp_path):
+    measured = attack.attack(run / "run", tmp_path, wishes(), run / "data")["zh_homophone_glyph"]
+    told = json.loads((tmp_path / attack.JSON).read_text(encoding="utf-8"))
+    (of,) = told["attacks"]
+    assert of["successes"] + of["failures"] + of["skipped"] == told["records"] == 30
+    assert of["successes"] == measured.successes >= 3
+    low, high = of["success_rate"]["interval"]
+    assert low <= of["success_rate"]["value"] <= high
+    assert of["accuracy_under_attack"]["value"] <= of["accuracy"]["value"]
+    assert of["scores"]["suite"]["macro_f1"] < of["scores"]["standard"]["macro_f1"]
+    assert 1 < of["queries"] <= of["most_queries"] <= 60
+    assert 0 < of["characters"] <= 0.2
+    assert of["held_out"] is True
+    page = (tmp_path / attack.HTML).read_text(encoding="utf-8")
+    changes = sum(len(one["edits"]) for one in of["examples"])
+    assert page.count("<del>") == page.count("<ins>") == changes >= 3
+    assert (tmp_path / attack.HTML).stat().st_mode & 0o077 == 0
+    assert not list(tmp_path.glob("*.attack"))
+    english = attack_page.render(told, "<b>", "en")
+    assert "&lt;b&gt;" in english
+    assert "Success rate" in english
+
+
+def test_without_examples_no_character_of_a_record_is_written(run, tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(
+        attack, "_write", lambda *_: kept.extend(tmp_path.glob("*.attack")) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        attack.attack(run / "run", tmp_path, wishes(examples=0), run / "data")
+    assert not re.search(r"[\u4e00-\u9fff]", kept[0].read_text(encoding="utf-8").partition("\n")[2])
+    monkeypatch.undo()
+    attack.attack(run / "run", tmp_path, wishes(examples=0), run / "data")
+    (of,) = json.loads((tmp_path / attack.JSON).read_text(encoding="utf-8"))["attacks"]
+    assert of["examples"] == []
+    assert "<ins>" not in (tmp_path / attack.HTML).read_text(encoding="utf-8")
+
+
+def test_a_stopped_attack_goes_on_and_ends_the_same(run, tmp_path, monkeypatch):
+    attack.attack(run / "run", tmp_path / "whole", wishes(), run / "data")
+    write = log.Writer.write
+    written = []
+
+    def stop(self, value):
+        if len(written) == 12:
+            self._file.write('{"record_id": "torn')
+            self._file.flush()
+            raise KeyboardInterrupt
+        written.append(value)
+        write(self, value)
+
+    monkeypatch.setattr(log.Writer, "write", stop)
+    with pytest.raises(KeyboardInterrupt):
+        attack.attack(run / "run", tmp_path / "stopped", wishes(), run / "data")
+    with pytest.raises(RunError, match="other settings"):
+        attack.attack(run / "run", tmp_path / "stopped", wishes()._replace(budget=50), run / "data")
+    monkeypatch.setattr(log.Writer, "write", lambda *of: written.append(of[1]) or write(*of))
+    attack.attack(run / "run", tmp_path / "stopped", wishes(), run / "data")
+    ids = [of["record_id"] for of in written if "record_id" in of]
+    assert len(ids) == len(set(ids)) == 30
+    first, second = (
+        (tmp_path / name / attack.JSON).read_text(encoding="utf-8") for name in ("whole", "stopped")
+    )
+    assert first == second
+
+
+def test_what_cannot_be_attacked_is_said_before_anything_long(run, tmp_path):
+    def refuse(error, match, data=run / "data", **more):
+        with pytest.raises(error, match=match):
+            attack.attack(run / "run", tmp_path, wishes()._replace(**more), data)
+
+    refuse(ConfigError, "query budget of 0", budget=0)
+    refuse(ConfigError, "zh_homophone_glyph", recipes=("zh_homophone",))
+    refuse(ConfigError, "single-label models", goal={"name": "untargeted"})
+    refuse(ConfigError, "there is no search", search={"name": "greed"})
+    refuse(RunError, "not a prepared folder", data=tmp_path)
+    with pytest.raises(ConfigError, match="belong together"):
+        _goal("targeted", "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_both_languages_have_the_page_s_words():
+    room = resources.files("emrobust.report")
+    table = tomllib.loads((room / attack_page.STRINGS).read_text(encoding="utf-8"))
+    assert set(table["zh"]) == set(table["en"])
+    page = (room / "templates" / "attack.html.j2").read_text(encoding="utf-8")
+    code = (room / "attack_page.py").read_text(encoding="utf-8")
+    used = set(re.findall(r"\bw\('(\w+)'[,)]", page))
+    used |= set(re.findall(r"""\bw\(\s*"(\w+)"[,)]""", code))
+    assert len(used) > 25
+    assert used <= set(table["zh"])
+    for name in attack.attacks.recipes():
+        assert f"recipe_{name}" in table["zh"]
+    for key, text in table["zh"].items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", table["en"][key])), key
