@@ -3,8 +3,8 @@
 Rows are ranked by the best exchange: the log odds of the likeliest label that the row lacks less
 those of the unlikeliest that it has. A wrong code of an outpatient record is nearly always that,
 one code in another's place. On the clinic (7,000 visits, 4.3 % of them with a wrong code) this
-ranking has an average precision of 0.43, where the multi-label score of cleanlab 2.9 has 0.33 and the
-likelihood of all labels 0.35 (``bench/mislabels.py``).
+ranking has an average precision of 0.43, where the multi-label score of cleanlab 2.9 has 0.33 and
+the likelihood of all labels 0.35 (``bench/mislabels.py``).
 
 A row is `confident` where both sides of the exchange pass the thresholds of confident learning
 (Northcutt et al. 2021, 1911.00068): the missing label is at least as probable as it is on average
