@@ -209,6 +209,9 @@ def test_a_drop_is_relative_to_the_same_records():
     assert (found.n, found.labels) == (100, 2)
     assert found.per_label["c"].standard is None
     assert found.per_label["c"].suite is None
+    assert found.per_label["c"].interval is None
+    low, high = found.per_label["a"].interval
+    assert low < found.per_label["a"].suite - found.per_label["a"].standard < high
     with pytest.raises(InputError, match="no test records of the run"):
         suites.measure_file(
             ("n", "noise", {}), (("Z1",), take(noisy, some[:1])), (ids, standard),

@@ -63,6 +63,7 @@ class Evidence:
 
     Attributes:
         calibration: before and after.
+        coverage: the target that the project asks for.
         sets: label sets with a coverage guarantee, by target.
         risk: what is left to the doctor, and how right the rest is.
         suites: scores under noise, cut or padded texts, attacks, and of records from elsewhere.
@@ -75,6 +76,7 @@ class Evidence:
     """
 
     calibration: Calibrated | None = None
+    coverage: float = 0.95
     sets: tuple[SetSizes, ...] = ()
     risk: RiskCoverage | None = None
     suites: tuple[suites.SuiteScore, ...] = ()
@@ -147,6 +149,7 @@ def collect(of: Material) -> Evidence:
         calibration=None
         if choice is None
         else attempt("calibration", lambda: _calibrated(of, choice), None),
+        coverage=settings.coverage,
         sets=() if choice is None else attempt("sets", lambda: _sets(of, choice), ()),
         risk=risk_coverage(given),
         suites=attempt("suites", lambda: _suites(of, missing), ()),

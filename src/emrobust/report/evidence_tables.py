@@ -75,8 +75,15 @@ def _number(value: float | None, words: Words, digits: int = 3, sign: str = "") 
     return words("empty") if value is None else f"{value:{sign}.{digits}f}"
 
 
+def _p(value: float | None, words: Words) -> str:
+    """A p-value; those that three digits would show as 0 are said to be smaller."""
+    if value is None:
+        return words("empty")
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def _range(bounds: tuple[float, float] | None, spec: str) -> str:
-    return "" if bounds is None else f"{bounds[0]:{spec}} – {bounds[1]:{spec}}"
+    return "" if bounds is None else f"[{bounds[0]:{spec}}, {bounds[1]:{spec}}]"
 
 
 def _calibration(given: Evidence, words: Words) -> dict[str, Any] | None:
@@ -111,7 +118,7 @@ def _calibration(given: Evidence, words: Words) -> dict[str, Any] | None:
 def _sets(given: Evidence, words: Words) -> dict[str, Any] | None:
     if not given.sets and given.risk is None:
         return None
-    asked = min(given.sets, key=lambda of: abs(of.target - 0.95), default=None)
+    asked = min(given.sets, key=lambda of: abs(of.target - given.coverage), default=None)
     headlines = []
     if asked:
         headlines.append(
@@ -212,7 +219,13 @@ def _hardest(suite: SuiteScore) -> Rows:
     ]
     known.sort(key=lambda row: -row[0])
     return [
-        (name, f"{of.support:,}", f"{of.standard:.3f}", f"{of.suite:.3f}", f"{-drop:+.3f}")
+        (
+            name,
+            f"{of.support:,}",
+            f"{of.standard:.3f}",
+            f"{of.suite:.3f}",
+            f"{-drop:+.3f} {_range(of.interval, '+.3f')}",
+        )
         for drop, name, of in known[:_HARDEST]
         if drop > 0
     ]
@@ -269,7 +282,7 @@ def _group(group: Group, name: str, words: Words) -> tuple[str, ...]:
         f"{group.micro_f1:.3f}",
         f"{group.gap:+.3f}",
         _range(group.gap_interval, "+.3f"),
-        _number(group.p, words),
+        _p(group.p, words),
         f"{group.recall:.3f}",
         _number(group.expected_recall, words),
         f"{group.macro_f1:.3f}",
@@ -293,10 +306,10 @@ def _discovery(given: Evidence, words: Words) -> dict[str, Any] | None:
                 f"{group.micro_f1:.3f}",
                 f"{group.gap:+.3f}",
                 _range(group.gap_interval, "+.3f"),
-                _number(group.p, words),
+                _p(group.p, words),
                 words("yes" if group.confirmed else "no"),
             )
-            for group in found.groups[: max(_FOUND, sure)]
+            for group in [one for one in found.groups if one.gap < 0][: max(_FOUND, sure)]
         ],
     }
 
@@ -336,8 +349,8 @@ def _significance(given: Evidence, words: Words) -> dict[str, Any] | None:
                 words(claim.measure),
                 f"{claim.difference:+.4f}",
                 _range(claim.interval, "+.4f"),
-                f"{claim.p:.3f}",
-                f"{claim.p_holm:.3f}",
+                _p(claim.p, words),
+                _p(claim.p_holm, words),
                 words(f"verdict_{claim.reason}"),
             )
             for claim in found.claims

@@ -20,11 +20,16 @@ MEASURES = ("macro_f1", "micro_f1")
 
 @dataclass(frozen=True)
 class LabelDrop:
-    """One label; scores are None where it has no case, which is not a score of 0."""
+    """One label; scores are None where it has no case, which is not a score of 0.
+
+    ``interval`` is that of the difference, suite minus standard; None without both scores or
+    without a bootstrap.
+    """
 
     support: int
     standard: float | None
     suite: float | None
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,8 @@ def compare(
     both = (cases[0] > 0) & (cases[1] > 0)
     f1 = [metrics.f1(metrics.count(side.truth, side.predicted)) for side in (standard, suite)]
     scores = [_scores(side, own, both) for side, own in zip((standard, suite), f1, strict=True)]
+    drawn = _draws((standard, suite), settings, seed) if settings.bootstrap and both.any() else None
+    moved = None if drawn is None else drawn[1]["label_f1"] - drawn[0]["label_f1"]
     return SuiteScore(
         name=name,
         kind=kind,
@@ -148,7 +155,7 @@ def compare(
         standard=scores[0],
         suite=scores[1],
         drop={measure: _drop(scores[0][measure], scores[1][measure]) for measure in MEASURES},
-        interval=_intervals((standard, suite), scores, both, settings, seed),
+        interval={} if drawn is None else _intervals(drawn, scores, both, settings.confidence),
         ece=metrics.ece(suite.truth, suite.probability, settings.bins),
         given=float(suite.predicted.sum(axis=1).mean()),
         labels=int(both.sum()),
@@ -157,6 +164,12 @@ def compare(
                 support=int(cases[1][k]),
                 standard=float(f1[0][k]) if cases[0][k] else None,
                 suite=float(f1[1][k]) if cases[1][k] else None,
+                interval=None
+                if moved is None or not both[k]
+                else intervals.percentile(
+                    intervals.centred(moved[:, k], float(f1[1][k] - f1[0][k])),
+                    settings.confidence,
+                ),
             )
             for k, label in enumerate(suite.names)
         },
@@ -174,15 +187,10 @@ def _drop(standard: float, suite: float) -> float | None:
     return (standard - suite) / standard if standard else None
 
 
-def _intervals(
-    sides: tuple[Predictions, Predictions],
-    scores: list[dict[str, float]],
-    both: np.ndarray,
-    settings: config.Evaluate,
-    seed: int,
-) -> dict[str, tuple[float, float]]:
-    if not settings.bootstrap or not both.any():
-        return {}
+def _draws(
+    sides: tuple[Predictions, Predictions], settings: config.Evaluate, seed: int
+) -> list[dict[str, Floats]]:
+    """F1 of each label and micro-F1 in the same draws of patients, for each side."""
     patients = max(side.patients for side in sides)
     drawn = []
     for side in sides:
@@ -194,13 +202,25 @@ def _intervals(
             seed=seed,
             patients=patients,
         )
-        drawn.append({"macro_f1": label[:, both].mean(axis=1), "micro_f1": micro})
+        drawn.append({"label_f1": label, "micro_f1": micro})
+    return drawn
+
+
+def _intervals(
+    drawn: list[dict[str, Floats]],
+    scores: list[dict[str, float]],
+    both: np.ndarray,
+    confidence: float,
+) -> dict[str, tuple[float, float]]:
+    """Of each measure's relative drop."""
     found = {}
     for measure in MEASURES:
         point = _drop(scores[0][measure], scores[1][measure])
         if point is not None:
-            first, second = drawn[0][measure], drawn[1][measure]
+            first, second = (
+                of["label_f1"][:, both].mean(axis=1) if measure == "macro_f1" else of["micro_f1"]
+                for of in drawn
+            )
             of_draws = metrics.ratio(first - second, first)
-            centred = intervals.centred(of_draws, point)
-            found[measure] = intervals.percentile(centred, settings.confidence)
+            found[measure] = intervals.percentile(intervals.centred(of_draws, point), confidence)
     return found
