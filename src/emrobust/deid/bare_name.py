@@ -17,6 +17,7 @@ from emrobust.deid.tables import alternatives, words
 from emrobust.registry import register
 
 _SURE_GIVEN = 1.5
+_LAST = re.compile(r"[ 。.,;\n]*+\Z")
 _PARAGRAPH = re.compile(r"[ 。.]{0,3}\n")
 
 
@@ -71,10 +72,11 @@ class BareName(Detector):
 
     def _is_signature(self, text: str, start: int, end: int) -> bool:
         """Whether it ends the text, or, as a sentence of its own, a paragraph."""
-        if not text[end:].strip(" 。.,;\n"):
+        if _LAST.match(text, end):
             return True
-        before = text[:start].rstrip(" ")[-1:]
-        return before in ("。", "") and _PARAGRAPH.match(text, end) is not None
+        while start and text[start - 1] == " ":
+            start -= 1
+        return text[max(0, start - 1) : start] in ("。", "") and bool(_PARAGRAPH.match(text, end))
 
     def _is_name(self, name: str, reading: Reading, *, personal: bool, last: bool) -> bool:
         if personal or len(name) > 3:

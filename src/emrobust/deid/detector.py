@@ -59,7 +59,7 @@ def fold_table() -> npt.NDArray[np.uint32]:
     return table
 
 
-_ENGLISH = re.compile(r"[A-Z](?:[a-z]{2}|[rs]\b|[A-Z]+ [A-Z]{2})")
+_ENGLISH = re.compile(r"[A-Z](?:[a-z]{2}|[rs]\b|[A-Z] [A-Z]{2})")
 
 
 def has_english(text: str) -> bool:
