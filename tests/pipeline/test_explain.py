@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import shutil
 import stat
 import tomllib
 
@@ -12,7 +14,7 @@ from emrobust import clinic, config, records, runs
 from emrobust.errors import ConfigError, InputError, RunError
 from emrobust.pipeline.card import write_card
 from emrobust.pipeline.explain import FAITHFULNESS, HTML, JSON, Wishes, explain
-from emrobust.pipeline.prepare import LABELS, prepare
+from emrobust.pipeline.prepare import INGEST, LABELS, prepare
 from emrobust.pipeline.quality import check_quality, correct
 from emrobust.pipeline.train import train
 from emrobust.report import card as model_card
@@ -147,3 +149,18 @@ def test_both_languages_have_the_same_words():
     for file in ("explain_strings.toml", "quality_strings.toml", "card_strings.toml"):
         table = load(file)
         assert table["zh"].keys() == table["en"].keys(), file
+
+
+def test_records_whose_use_is_over_are_not_read(made, tmp_path):
+    folder = tmp_path / "prepared"
+    shutil.copytree(made / "prepared", folder)
+    path = folder / INGEST / runs.MANIFEST
+    manifest = runs.read_json(path)
+    manifest["facts"]["settings"]["governance"] = {
+        "approval": "2026-1", "purpose": "research", "legal_basis": "consent",
+        "responsible_role": "office", "retain_until": "2026-03-01", "data_level": 3,
+    }  # fmt: skip
+    runs.write_json(path, manifest)
+    with pytest.raises(ConfigError, match="2026-03-01"):
+        check_quality(folder, tmp_path / "sheet", today=dt.date(2026, 3, 2))
+    assert not (tmp_path / "sheet").exists()

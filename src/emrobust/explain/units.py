@@ -47,9 +47,13 @@ def _characters(text: str) -> list[Unit]:
     inside = np.zeros(len(text) + 1, dtype=bool)
     for start, end in numbers:
         inside[start:end] = True
-    # A capital that becomes two characters (İ) is two tokens of one range.
-    rest = {(start, end) for start, end in locate(text) if not inside[start]}
-    return [Unit(*span) for span in sorted([*numbers, *rest])]
+    rest = [(start, end) for start, end in locate(text) if not inside[start]]
+    found: list[Unit] = []
+    for start, end in sorted([*numbers, *rest]):
+        # A capital that becomes two characters (İ) is two tokens of one range.
+        if not found or start >= found[-1].end:
+            found.append(Unit(start, end))
+    return found
 
 
 def without(text: str, units: Collection[Unit]) -> str:

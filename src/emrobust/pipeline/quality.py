@@ -7,6 +7,7 @@ quality.csv   the same for a spreadsheet
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -17,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from emrobust import quality, records, runs
+from emrobust.config import Governance
 from emrobust.errors import InputError, RunError
 from emrobust.labels import LabelSet, read_label_set
 from emrobust.pipeline.prepare import INGEST, LABELS
@@ -47,7 +49,14 @@ class Checked(NamedTuple):
 
 
 def check_quality(
-    data: Path, out: Path, *, top: int = 200, folds: int = 5, seed: int = 0, language: str = ""
+    data: Path,
+    out: Path,
+    *,
+    top: int = 200,
+    folds: int = 5,
+    seed: int = 0,
+    language: str = "",
+    today: dt.date | None = None,
 ) -> Checked:
     """Look for what may be wrong in prepared records and write the sheet.
 
@@ -58,13 +67,17 @@ def check_quality(
         folds: of the models that judge the labels.
         seed: of folds and samples.
         language: of the page; empty: the project's.
+        today: the day that it is; absent: this machine's.
 
     Raises:
+        ConfigError: the last day of the data-use record is over.
         RunError: ``data`` is not a prepared folder.
         InputError: there are too few patients.
     """
     rows, label_set, checksum = _read(data)
-    of_texts = _language(data)
+    settings = _settings(data)
+    Governance.model_validate(settings.get("governance", {})).refuse_expired(today)
+    of_texts = str(settings.get("language", "zh"))
     truth = records.indicator(rows.labels, label_set.names)
     probability = quality.out_of_fold(
         rows.texts,
@@ -101,9 +114,11 @@ def _read(data: Path) -> tuple[Rows, LabelSet, str]:
     return training.read_rows(path), label_set, runs.checksum(path)
 
 
-def _language(data: Path) -> str:
+def _settings(data: Path) -> dict[str, Any]:
+    """What the first stage was given: language and data-use record among it."""
     facts: dict[str, Any] = runs.read_json(data / INGEST / runs.MANIFEST)["facts"]
-    return str(facts["settings"].get("language", "zh"))
+    settings: dict[str, Any] = facts["settings"]
+    return settings
 
 
 def _support(data: Path, rows: Rows, seed: int, language: str) -> Support | None:
