@@ -3,7 +3,8 @@
 written  `freelb_as_written`, K = 5, in our loop, against the seed's appendix as it stands:
          tokenises in the step, pads to the longest, fp32. `ratio`, of texts a second, is to its
          first listing, the same algorithm (K passes for δ and one that trains);
-         `ratio_second_listing` to its second, K + 1 full passes.
+         `ratio_second_listing` to its second, K + 1 full passes (gradients for the parameters
+         in every one), which is what issue 4 bounds.
 costs    each adversary's time over that of plain training, in our own loop (`costs`); the cheap
          one is `partial_fgm`.
 Ratios of processor time stand beside those of wall-clock time: they hold on a busy machine too.
