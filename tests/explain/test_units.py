@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emrobust.explain.units import split, spread, without
@@ -14,6 +14,7 @@ TEXTS = st.text("胸痛3天，无发热。体温38.5℃ BP120/80mmHg \nİß ches
 
 
 @pytest.mark.parametrize("level", ["word", "character"])
+@settings(deadline=None)  # the first text loads the dictionary
 @given(TEXTS)
 def test_units_cover_all_but_white_space_once(level, text):
     units = split(text, level)
@@ -45,6 +46,7 @@ def test_tokens_are_located_in_the_text_as_given(text):
         assert token in text[start:end].lower() or len(text.lower()) != len(text)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(0, 2**32 - 1))
 def test_spreading_keeps_the_sum(text, seed):
     spans = locate(text)
