@@ -30,8 +30,9 @@ from emrobust.train import run as training
 from emrobust.train.run import Rows, Run
 
 HTML, JSON, FAITHFULNESS = "cases.html", "cases.json", "faithfulness.json"
-# What is shown where nothing is measured.
-_USUAL = "occlusion"
+# What is shown where nothing is measured: the first that the model allows. On the clinic these two
+# were the most comprehensive, in this order, for TextCNN (0.60 and 0.57; at random 0.10).
+_USUAL = ("integrated_gradients", "occlusion")
 
 
 class Wishes(NamedTuple):
@@ -183,7 +184,8 @@ def _measure(
 ) -> tuple[str, FaithfulnessReport | None]:
     """The method to show, chosen on validation records, and all methods on test records."""
     if not wishes.sample:
-        return wishes.method or _USUAL, None
+        usual = next(name for name in _USUAL if name in explainers)
+        return wishes.method or usual, None
     drawn = {
         name: _draw(model, parts[name], wishes.sample, rng.derive(run.project.seed, name))
         for name in ("validation", "test")
