@@ -144,6 +144,8 @@ def main() -> None:
         "ratio": round(medians["synonym"] / medians["peer"], 1),
         "unit": "records/s",
         "texts": count,
+        "record": "one field of a note (complaint, present or past history)",
+        "median_characters": statistics.median(map(len, texts)),
         "mean_characters": round(sum(map(len, texts)) / count, 1),
         "records_per_second": {name: round(rate) for name, rate in medians.items()},
         "changed": {name: round(share, 3) for name, share in shares.items()},

@@ -275,6 +275,8 @@ class Normalize(Section):
     abbreviations: bool = Field(False, description="BS to 肠鸣音 or 血糖, by its neighbours")
     arrows: bool = Field(False, description="WBC↑ to 白细胞升高")
     terms: bool = Field(False, description="colloquial words to the lexicon's formal terms")
+    typos: bool = Field(False, description="likely typing errors, judged by a masked LM; slow")
+    typos_checkpoint: str = Field("emrobust/zh-small", description="the masked LM of `typos`")
     tables: Path | None = Field(
         None, description="folder of tables that replace the shipped ones of the same name"
     )

@@ -89,7 +89,7 @@ def test_english_gets_no_chinese_steps():
     every = dict.fromkeys(STEPS, True)
     assert set(names_for("en", every)) == {"markup", "width", "residue"}
     assert set(names_for("zh", every)) == set(STEPS)
-    assert set(config.Normalize.model_fields) == {*STEPS, "tables"}
+    assert set(config.Normalize.model_fields) == {*STEPS, "typos", "typos_checkpoint", "tables"}
 
 
 def test_a_run_keeps_its_tables_whatever_becomes_of_others(tmp_path):

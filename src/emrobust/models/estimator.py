@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 from emrobust import runs
 from emrobust.errors import ModelError
 from emrobust.models import thresholds
-from emrobust.normalize import Normalizer
+from emrobust.normalize import Normalizer, Scorer
 
 Task = Literal["auto", "multi", "single"]
 FILE = "estimator.json"
@@ -114,7 +114,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         tuned = facts["thresholds"]
         model.thresholds_ = None if tuned is None else np.array(tuned)
         if (folder / NORMALIZER).is_dir():
-            model.normalizer = Normalizer.load(folder / NORMALIZER)
+            model.normalizer = Normalizer.load(folder / NORMALIZER, _make_scorer)
         model._load_parts(folder)
         return model
 
@@ -223,3 +223,10 @@ def as_texts(given: Any) -> list[str]:
                 "Replace missing texts by empty ones, or leave the rows out.",
             )
     return texts
+
+
+def _make_scorer(name: str) -> Scorer:
+    """The language model of a normaliser that mends typing errors."""
+    from emrobust.encoder.scoring import CharacterScorer  # noqa: PLC0415 - torch loads slowly
+
+    return CharacterScorer(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Normalizer:
         self, steps: Iterable[str], tables: Path | None = None, scorer: Scorer | None = None
     ) -> None:
         self.names = tuple(steps)
+        self.scorer = scorer
         made = [_make(name, tables, scorer) for name in self.names]
         self.steps: tuple[Step, ...] = tuple(sorted(made, key=lambda step: step.order))
 
@@ -54,16 +55,23 @@ class Normalizer:
         return given
 
     def save(self, folder: Path) -> None:
-        """Write the steps' names and their tables into a new folder; not the scorer."""
+        """Write the steps' names and tables into a new folder; of the scorer only its name."""
         folder.mkdir()
         for step in self.steps:
             for name in step.files:
                 shutil.copyfile(step.table(name), folder / name)
-        runs.write_json(folder / FILE, {"format": FORMAT, "steps": list(self.names)})
+        facts = {"format": FORMAT, "steps": list(self.names)}
+        if self.scorer is not None:
+            facts["scorer"] = self.scorer.name
+        runs.write_json(folder / FILE, facts)
 
     @classmethod
-    def load(cls, folder: Path, scorer: Scorer | None = None) -> Normalizer:
+    def load(cls, folder: Path, scorers: Callable[[str], Scorer] | None = None) -> Normalizer:
         """Read what `save` wrote: the same tables, whatever became of the shipped ones.
+
+        Args:
+            folder: it was written to.
+            scorers: makes the scorer of a name, if one is needed.
 
         Raises:
             RunError: it is damaged, or a newer version wrote it.
@@ -74,7 +82,8 @@ class Normalizer:
                 f"{folder / FILE} is of format {facts.get('format')}, this version reads {FORMAT}",
                 "Update emrobust, or train the model again.",
             )
-        return cls(facts["steps"], folder, scorer)
+        name = facts.get("scorer")
+        return cls(facts["steps"], folder, scorers(name) if scorers and name else None)
 
     def _rewrite(self, text: str) -> str:
         for edits in self._edit(text):

@@ -4,7 +4,8 @@ A character may become one that sounds or looks alike (``homophones.csv``, ``loo
 only where the model finds the other far likelier. Numbers, negations, doubt, sides, times,
 relatives and drugs are neither changed nor written: an error there is left to the reader.
 
-Its benefit is not measured yet; each text costs the model one look at every place asked for.
+``bench/typos.py`` measures it and chose the thresholds: of the clinic's notes with planted slips it
+mends 30 %, 87 % of what it writes is right, and it changes 4 % of correct notes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ HOMOPHONES, LOOKALIKES, GUARDED = "homophones.csv", "lookalikes.csv", "guarded.c
 
 
 class Scorer(Protocol):
-    """What a masked language model has to answer."""
+    """What a masked language model has to answer.
+
+    Attributes:
+        name: what it is found by again.
+    """
+
+    name: str
 
     def __call__(
         self, text: str, places: Sequence[int], characters: Sequence[str]
@@ -66,13 +73,13 @@ class Typos(Step):
         scorer: Scorer | None = None,
         *,
         gain: float = 6.0,
-        floor: float = -1.5,
+        floor: float = -3.0,
     ) -> None:
         super().__init__(tables)
         if scorer is None:
             raise ConfigError(
                 "the step `typos` needs a masked language model",
-                "Give it in Python: Normalizer(steps, scorer=…).",
+                "Set normalize.typos in a project file, or give it: Normalizer(steps, scorer=…).",
             )
         self.scorer, self.gain, self.floor = scorer, gain, floor
         guarded = {word for _, row in rows(self.table(GUARDED)) for word in words(row["words"])}

@@ -39,7 +39,7 @@ def gather(run: Run, evaluation: Evaluation, w: Words) -> dict[str, str]:
 
 def _project(run: Run, w: Words) -> dict[str, str]:
     project = run.project
-    steps = project.normalize.model_dump(exclude={"tables"})
+    steps = project.normalize.model_dump(exclude={"tables", "typos_checkpoint"})
     governance = {key: str(value) for key, value in project.governance.public().items()}
     versions = runs.environment()
     return {

@@ -11,6 +11,7 @@ from emrobust.augment.rules import names_for as perturbations_for
 from emrobust.augment.shares import COMPONENTS, share_out
 from emrobust.augment.toolbox import check_components
 from emrobust.config import Project
+from emrobust.encoder.scoring import CharacterScorer
 from emrobust.errors import ConfigError, RunError
 from emrobust.models.estimator import FILE, FORMAT, TextClassifier
 from emrobust.models.network import Network
@@ -64,9 +65,11 @@ def _augmentation(project: Project) -> dict[str, Any] | None:
 
 def _normalizer(project: Project) -> Normalizer | None:
     """The normaliser of a project, with the steps that are for its language."""
-    wanted = project.normalize.model_dump(exclude={"tables"})
+    given = project.normalize
+    wanted = given.model_dump(exclude={"tables", "typos_checkpoint"})
     steps = names_for(project.language, wanted)
-    return Normalizer(steps, project.normalize.tables) if steps else None
+    scorer = CharacterScorer(given.typos_checkpoint) if "typos" in steps else None
+    return Normalizer(steps, given.tables, scorer) if steps else None
 
 
 def _check_training(project: Project, *, neural: bool) -> None:
