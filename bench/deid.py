@@ -219,13 +219,13 @@ def treat(notes: Sequence[Marked]) -> float:
     times, sizes = [], []
     settings = Deid(enabled=True, workers=1, audit_rows=0, accept_identifiers=True)
     with tempfile.TemporaryDirectory() as folder:
-        for part in (notes, [*notes, *notes]):
+        for part in (notes[:100], notes, [*notes, *notes]):  # the first builds what is built once
             table, out = Path(folder, f"{len(part)}.csv"), Path(folder, f"{len(part)}.out.csv")
             sizes.append(write_table(table, part))
             start = time.process_time()
             treat_table(table, out, Plan(("note",)), settings)
             times.append(time.process_time() - start)
-    return (sizes[1] - sizes[0]) / (times[1] - times[0]) / 1e6
+    return (sizes[2] - sizes[1]) / (times[2] - times[1]) / 1e6
 
 
 def batches(rows: int) -> Iterator[pa.RecordBatch]:
