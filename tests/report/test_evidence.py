@@ -67,6 +67,14 @@ def test_every_part_has_its_section_and_nothing_is_markup(minimum, everything, l
     assert not re.search(r"\bnan\b", shown)
 
 
+def test_a_suite_that_left_most_texts_alone_says_so(minimum, everything):
+    evaluation, context = minimum
+    idle = replace(everything.suites[0], about={"changed": 0.03})
+    given = replace(everything, suites=(idle, *everything.suites[1:]))
+    page = render(evaluation, replace(context, language="en", evidence=given))
+    assert page.count("(only 3% of the texts changed)") == 1
+
+
 def test_parts_that_are_not_there_leave_no_gap(minimum, everything):
     evaluation, context = minimum
     bare = render(evaluation, replace(context, evidence=Evidence()))

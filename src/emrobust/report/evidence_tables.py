@@ -24,6 +24,8 @@ _DROP = 0.05
 _GIVEN = 0.25
 _HARDEST, _HARDEST_CASES = 8, 20
 _LEFT = 0.2
+# A suite that changes fewer of its texts may be of another language than they are.
+_CHANGED = 0.5
 _FOUND = 5
 Rows = list[tuple[str, ...]]
 
@@ -188,7 +190,7 @@ def _paper(suite: SuiteScore, words: Words) -> str:
 
 def _suite(suite: SuiteScore, words: Words) -> tuple[str, ...]:
     return (
-        words.known(f"suite_{suite.name}").removeprefix("suite_"),
+        _titled(suite, words),
         f"{suite.n:,}",
         *(
             cell
@@ -203,6 +205,15 @@ def _suite(suite: SuiteScore, words: Words) -> tuple[str, ...]:
         f"{suite.ece:.4f}",
         f"{suite.given:.2f}",
     )
+
+
+def _titled(suite: SuiteScore, words: Words) -> str:
+    """The suite's name; with a word on it where most texts were left as they are."""
+    name = words.known(f"suite_{suite.name}").removeprefix("suite_")
+    changed = suite.about.get("changed", 1.0)
+    if changed >= _CHANGED:
+        return name
+    return words("changed_few", name=name, share=f"{changed:.0%}")
 
 
 def _shift(aspect: str, why: str, words: Words) -> str:

@@ -252,7 +252,7 @@ def _measure(
     p = holm([1.0 if draws is None else intervals.tail_p(draws) for *_, draws in raw])
     return [
         Found(
-            conditions=candidates[c],
+            conditions=_shortened(candidates[c]),
             n=int(sides[number][0].sum()),
             patients=len(np.unique(of.patient[sides[number][0]])),
             share=float(sides[number][0].sum() / measuring.sum()),
@@ -266,6 +266,12 @@ def _measure(
         )
         for number, (c, (micro, gap, draws)) in enumerate(zip(keep, raw, strict=True))
     ]
+
+
+def _shortened(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Without what follows: a record of one department is of no other."""
+    one = {of.aspect for of in conditions if of.holds and of.aspect != "word"}
+    return tuple(of for of in conditions if of.holds or of.aspect not in one)
 
 
 def _micro(of: Predictions, mask: Mask) -> float:
