@@ -32,6 +32,7 @@ from emrobust.attack.attempt import Subject, make_trial
 from emrobust.attack.goal import Case
 from emrobust.clinic.chart import write_block
 from emrobust.clinic.model import build
+from emrobust.perturb import Edit
 from emrobust.train import NeuralClassifier, batches
 
 RECIPE = "zh_homophone_glyph"
@@ -127,7 +128,8 @@ def search_plainly(
     hidden = [text[: unit.start] + text[unit.end :] for unit in units][: made.budget - queries]
     importance = made.goal.score(case, ask(model, hidden))
     queries += len(hidden)
-    best, taken = float(made.goal.score(case, case.probability[None])[0]), ()
+    best = float(made.goal.score(case, case.probability[None])[0])
+    taken: tuple[Edit, ...] = ()
     for place in np.argsort(-importance, kind="stable"):
         trials = [make_trial(text, sorted((*taken, edit))) for edit in units[place].edits]
         for constraint in made.constraints:
@@ -159,8 +161,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
     if given.quick:
-        given.records, given.peer_records, given.budget, given.rounds = 24, 4, 60, 1
-    training = 120 if given.quick else 4000
+        given.records, given.peer_records, given.budget, given.rounds = 16, 4, 40, 1
+    training = 60 if given.quick else 4000
     notes = write_notes(training + given.records)
     known = Notes(notes.texts[:training], notes.truth[:training])
     model = fit(known, 1 if given.quick else 4)

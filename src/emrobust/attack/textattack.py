@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ from emrobust.attack.goal import Floats
 from emrobust.attack.victim import Victim
 from emrobust.errors import ConfigError
 from emrobust.perturb import Edit
+
+_PIECE = re.compile(r"\s+|\S+")
 
 
 def wrap(victim: Victim, label: str | None = None) -> Any:
@@ -85,23 +89,14 @@ class _Answer:
 
 def edits_between(before: str, after: str) -> tuple[Edit, ...]:
     """The edits that turn one text into the other, word by word."""
-    old, new = before.split(" "), after.split(" ")
-    places = np.cumsum([0, *(len(word) + 1 for word in old)]).tolist()
-    found = []
-    for tag, first, last, begin, end in difflib.SequenceMatcher(
-        None, old, new, False
-    ).get_opcodes():
-        if tag == "equal":
-            continue
-        stop = places[last] if last < len(old) else len(before)
-        start = min(places[first], len(before))
-        written = " ".join(new[begin:end])
-        if last < len(old) and end > begin:
-            written += " "
-        if first == len(old) and written:
-            written = f" {written}"
-        found.append(Edit(start, stop, written))
-    return tuple(found)
+    old, new = _PIECE.findall(before), _PIECE.findall(after)
+    places = list(accumulate(map(len, old), initial=0))
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    return tuple(
+        Edit(places[first], places[last], "".join(new[begin:end]))
+        for tag, first, last, begin, end in matcher.get_opcodes()
+        if tag != "equal"
+    )
 
 
 def permitted(before: str, after: str) -> bool:
