@@ -21,6 +21,7 @@ from emrobust import quality, records, runs
 from emrobust.config import Governance
 from emrobust.errors import InputError, RunError
 from emrobust.labels import LabelSet, read_label_set
+from emrobust.pipeline.material import SUITES
 from emrobust.pipeline.prepare import INGEST, LABELS
 from emrobust.quality import Conflict, Found, Support, review
 from emrobust.report import quality_page
@@ -224,7 +225,9 @@ def correct(data: Path, corrections: Path, out: Path) -> int:
         if record_id in wanted and sorted(wanted[record_id]) != sorted(before)
     }
     with runs.atomic_folder(out) as target:
-        shutil.copytree(data, target, dirs_exist_ok=True)
+        # Suites hold the labels as they were; they are made anew.
+        ignored = shutil.ignore_patterns(SUITES)
+        shutil.copytree(data, target, ignore=ignored, dirs_exist_ok=True)
         _rewrite(target / LABELS, rows, label_set, changes)
     return len(changes)
 
