@@ -33,6 +33,7 @@ class Remembered:
 
     def __init__(self) -> None:
         self.model = CharacterScorer("emrobust/zh-small")
+        self.name = self.model.name
         self.known: dict[str, list[list[float]]] = {}
 
     def __call__(
