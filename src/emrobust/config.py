@@ -47,6 +47,21 @@ _PATHS = (
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
+def expand_variables(text: str, where: str) -> str:
+    """``${NAME}`` replaced by environment variables; ``where`` is what an error calls the text.
+
+    Raises:
+        ConfigError: a variable is not set.
+    """
+    missing = [name for name in _VARIABLE.findall(text) if name not in os.environ]
+    if missing:
+        raise ConfigError(
+            f"{where} names ${{{missing[0]}}}, which is not set in the environment",
+            f"Set it before the command: export {missing[0]}=…",
+        )
+    return _VARIABLE.sub(lambda match: os.environ[match[1]], text)
+
+
 class Section(BaseModel):
     """Base of all sections: unknown keys are errors, values cannot be changed."""
 
@@ -117,13 +132,7 @@ class Source(Section):
 
     def connection(self) -> str:
         """The database URL with environment variables put in."""
-        missing = [n for n in _VARIABLE.findall(self.url or "") if n not in os.environ]
-        if missing:
-            raise ConfigError(
-                f"[source] url names ${{{missing[0]}}}, which is not set in the environment",
-                f"Set it before the command: export {missing[0]}=…",
-            )
-        return _VARIABLE.sub(lambda match: os.environ[match[1]], self.url or "")
+        return expand_variables(self.url or "", "[source] url")
 
 
 class Labels(Section):
@@ -307,7 +316,12 @@ class Train(Section):
     max_length: int = Field(128, ge=8, description="tokens kept of a text")
     patience: int = Field(5, ge=1, description="epochs without a better validation macro-F1")
     loss: Named | None = Field(None, description="absent: cross-entropy, binary for multi-label")
-    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="of the targets of any loss")
+    label_smoothing: float | None = Field(
+        None,
+        ge=0.0,
+        lt=1.0,
+        description="of the targets of any loss; absent: the model's own, where no loss is named",
+    )
     adversary: Named | None = Field(None, description="absent: plain training")
     thresholds: Literal["global", "label"] = "label"
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -94,6 +94,17 @@ class Network(nn.Module):
         """What suits this network where the project file says nothing."""
         return self.default_learning_rate
 
+    @classmethod
+    def usual_smoothing(cls, task: str, settings: Mapping[str, Any]) -> float:
+        """Label smoothing where the project file names neither it nor a loss.
+
+        Args:
+            task: ``multi`` or ``single``.
+            settings: complete ones of this network.
+        """
+        del task, settings
+        return 0.0
+
     def by_depth(self) -> list[list[nn.Parameter]]:
         """All parameters by their distance from the output, the head's first.
 

@@ -30,6 +30,7 @@ _SAMPLE_LENGTH = 256
 _MOST_UNKNOWN = 1 / 3
 # The embedded encoder's was found by search (dev/log.md).
 _RATE_OF_EMBEDDED, _RATE, _RATE_OF_SMALL = 4e-4, 5e-5, 1e-4
+_SMOOTHING_OF_EMBEDDED = 0.05
 _WIDE = 512
 
 
@@ -108,6 +109,12 @@ class Transformer(Network):
         """See `usual_rate`."""
         return usual_rate(self.settings["checkpoint"], self.encoder.config.hidden_size)
 
+    @classmethod
+    def usual_smoothing(cls, task: str, settings: Mapping[str, Any]) -> float:
+        """A little where the embedded encoder tells one label (dev/log.md)."""
+        embeds = settings["checkpoint"] == embedded.NAME
+        return _SMOOTHING_OF_EMBEDDED if embeds and task == "single" else 0.0
+
     def by_depth(self) -> list[list[nn.Parameter]]:
         """Head, then the encoder's layers from the last to the first, then the embeddings."""
         count = int(self.encoder.config.num_hidden_layers)
@@ -132,7 +139,7 @@ class Transformer(Network):
         encoded = self.tokenizer(
             list(texts),
             truncation=True,
-            max_length=self._limit(max_length),
+            max_length=self.limit(max_length),
             return_attention_mask=False,
             return_token_type_ids=False,
         )
@@ -152,12 +159,13 @@ class Transformer(Network):
         encoded = self.tokenizer(
             text,
             truncation=True,
-            max_length=self._limit(max_length),
+            max_length=self.limit(max_length),
             return_offsets_mapping=True,
         )
         return [(int(start), int(end)) for start, end in encoded["offset_mapping"]]
 
-    def _limit(self, max_length: int) -> int:
+    def limit(self, max_length: int) -> int:
+        """Most tokens that it reads of a text: not more than it has positions for."""
         room = getattr(self.encoder.config, "max_position_embeddings", None)
         return max_length if room is None else min(max_length, room - self.first_position)
 

@@ -91,7 +91,7 @@ class NeuralClassifier(TextClassifier):
         max_length: int = _DEFAULT.max_length,
         patience: int = _DEFAULT.patience,
         loss: str | Mapping[str, Any] | None = None,
-        label_smoothing: float = _DEFAULT.label_smoothing,
+        label_smoothing: float | None = _DEFAULT.label_smoothing,
         adversary: str | Mapping[str, Any] | None = None,
         thresholds: Literal["global", "label"] = _DEFAULT.thresholds,
         precision: Literal["auto", "fp32", "bf16"] = _DEFAULT.precision,
@@ -176,19 +176,27 @@ class NeuralClassifier(TextClassifier):
 
     def _new_loss(self, settings: config.Train, targets: np.ndarray) -> losses.Loss:
         given = settings.loss.model_dump() if settings.loss else None
-        return losses.make(self.task_, settings.label_smoothing, given, targets)
+        smoothing = settings.label_smoothing
+        if smoothing is None:
+            component, own = self._component()
+            smoothing = component.usual_smoothing(self.task_, own) if given is None else 0.0
+        return losses.make(self.task_, smoothing, given, targets)
 
     def _new_network(self, texts: Sequence[str], outputs: int) -> Network:
         """Fresh weights from the seed, without touching PyTorch's global generator."""
+        component, settings = self._component()
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(rng.derive(self.seed, "weights"))
+            return component.new(texts, outputs, settings)
+
+    def _component(self) -> tuple[type[Network], dict[str, Any]]:
+        """The network's class and complete settings."""
         component = registry.get("model", self.network)
         if not issubclass(component, Network):
             raise ModelError(
                 f"{self.network} is no neural network", "Use its own estimator: `train.build`."
             )
-        settings = registry.settings("model", self.network, self.network_settings or {})
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(rng.derive(self.seed, "weights"))
-            return component.new(texts, outputs, settings)
+        return component, registry.settings("model", self.network, self.network_settings or {})
 
     def _new_toolbox(
         self, texts: Sequence[str], targets: np.ndarray, settings: config.Train
