@@ -13,6 +13,7 @@ from emrobust.cli.attack import run_attack
 from emrobust.cli.card import run_card
 from emrobust.cli.deid import run_deid
 from emrobust.cli.explain import run_explain
+from emrobust.cli.package import run_export
 from emrobust.cli.quality import run_quality
 from emrobust.cli.study import run_study
 from emrobust.errors import EmrobustError
@@ -23,6 +24,7 @@ app.command(name="study")(run_study)
 app.command(name="explain")(run_explain)
 app.command(name="quality")(run_quality)
 app.command(name="card")(run_card)
+app.command(name="export")(run_export)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -191,14 +191,23 @@ def run_evaluate(
 
 @app.command(name="predict")
 def run_predict(
-    run: RunFolder,
+    run: Annotated[
+        Path, typer.Argument(help="A run folder, or a package that `emrobust export` wrote.")
+    ],
     data: Annotated[Path, typer.Option("--data", help="A table like the project's source.")],
     out: Annotated[Path, typer.Option("--out", help="File to write: .csv, .jsonl or .parquet.")],
+    *,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of a package; else all processors.")
+    ] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "int8"], typer.Option(help="Of a package; auto: by its self-test.")
+    ] = "auto",
 ) -> None:
     """Predict the diagnoses of a table of any size, in batches."""
     from emrobust.pipeline.predict import predict
 
-    summary = predict(run, data, out)
+    summary = predict(run, data, out, threads=threads, precision=precision)
     typer.echo(f"{summary.rows_out:,} predictions in {out}")
     for reason, rows in summary.rejected.items():
         typer.echo(f"  {rows:,} rows refused: {reason}")

@@ -21,7 +21,6 @@ from sklearn.svm import LinearSVC
 
 from emrobust import rng, runs
 from emrobust.errors import ModelError
-from emrobust.models import logistic
 from emrobust.models.estimator import Task, TextClassifier
 from emrobust.models.thresholds import Kind
 from emrobust.normalize import Normalizer
@@ -148,12 +147,16 @@ class Tfidf(TextClassifier):
 
     def _solve(self, features: sp.csr_matrix, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights [features, classes] and biases [classes], float32."""
+        from emrobust.models import logistic  # noqa: PLC0415 - torch loads slowly, and only fits
+
         solve = self._solve_logistic if self.classifier == "logistic" else self._solve_svm
         return logistic.fit_varied(features, targets, solve)
 
     def _solve_logistic(
         self, features: sp.csr_matrix, targets: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
+        from emrobust.models import logistic  # noqa: PLC0415 - torch loads slowly, and only fits
+
         return logistic.fit(
             features,
             targets,

@@ -1,10 +1,10 @@
-"""A run applied to a table of any size: batch by batch, into a file that is whole or absent."""
+"""A model applied to a table of any size: batch by batch, into a file that is whole or absent."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from emrobust import config, ingest, progress, records, rejects, runs
 from emrobust.errors import ConfigError
 from emrobust.ingest import Through
-from emrobust.train.run import Run, probabilities
 
 SCHEMA = pa.schema(
     [
@@ -28,12 +27,16 @@ SCHEMA = pa.schema(
 )
 
 
+# Texts → calibrated probabilities, and the model's own decisions (0 and 1), [texts, labels] each.
+Score = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
+
+
 def predict(
-    run: Run,
+    score: Score,
+    names: tuple[str, ...],
     source: config.Source,
     out: Path,
     through: Through | None = None,
-    calibrate: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> runs.Summary:
     """Predict every record of a source.
 
@@ -42,26 +45,19 @@ def predict(
     the file, in ``NAME.rejects.csv``.
 
     Args:
-        run: a finished run.
+        score: the model.
+        names: its labels, in column order.
         source: the table; it needs no label columns.
         out: .csv (labels joined by ``;``), .jsonl or .parquet.
         through: treats the records before they are predicted, such as `emrobust.deid`.
-        calibrate: maps the model's probabilities [n, K] to those that are written; the labels
-            are those that the model decided on.
 
     Raises:
         ConfigError: another ending.
         InputError: the table cannot be read.
-        RunError: the run was cross-validated and has no single model.
         StorageError: ``out`` cannot be written.
     """
-    write = _WRITERS.get(out.suffix)
-    if write is None:
-        raise ConfigError(
-            f"--out {out.name} has the ending {out.suffix!r}",
-            f"Give a file that ends in {', '.join(_WRITERS)}.",
-        )
-    model = run.estimator()
+    check_ending(out)
+    write = _WRITERS[out.suffix]
     with (
         rejects.open_in(out.parent, f"{out.stem}.rejects.csv") as refused,
         runs.atomic_file(out) as partial,
@@ -73,25 +69,35 @@ def predict(
         if through is not None:
             refused.name = through.name
             batches = through.stream(batches)
-        done = write(partial, _predicted(run, model, batches, advance, calibrate))
+        done = write(partial, _predicted(score, names, batches, advance))
     rejected = dict(refused.counts)
     return runs.Summary(done + sum(rejected.values()), done, rejected)
 
 
+def check_ending(out: Path) -> None:
+    """Refuse a file of a kind that cannot be written, before a model is loaded for it.
+
+    Raises:
+        ConfigError: another ending than .csv, .jsonl or .parquet.
+    """
+    if out.suffix not in _WRITERS:
+        raise ConfigError(
+            f"--out {out.name} has the ending {out.suffix!r}",
+            f"Give a file that ends in {', '.join(_WRITERS)}.",
+        )
+
+
 def _predicted(
-    run: Run,
-    model: Any,
+    score: Score,
+    names: tuple[str, ...],
     batches: Iterator[pa.RecordBatch],
     advance: progress.Advance,
-    calibrate: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Iterator[list[dict[str, Any]]]:
     for batch in batches:
-        probability, decided = probabilities(model, records.join_text(batch))
-        if calibrate is not None:
-            probability = calibrate(probability)
+        probability, decided = score(records.join_text(batch))
         ids = batch.column("record_id").to_pylist()
         yield [
-            _row(name, run.names, *of_row)
+            _row(name, names, *of_row)
             for name, of_row in zip(ids, zip(probability, decided, strict=True), strict=True)
         ]
         advance(batch.num_rows)

@@ -1,0 +1,269 @@
+"""A finished run → a package."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from emrobust import labels, runs
+from emrobust.config import Project
+from emrobust.errors import ConfigError, InputError, LabelError, ModelError
+from emrobust.evaluate import run as evaluation
+from emrobust.evaluate.calibration import control, measure_sets
+from emrobust.labels import table as class_table
+from emrobust.models.estimator import TextClassifier
+from emrobust.models.network import Network, WordNetwork
+from emrobust.models.transformer import Transformer
+from emrobust.package import graph, layout, model, selftest
+from emrobust.report import card
+from emrobust.train import run as training
+from emrobust.train.run import Run
+
+# Shares of true labels that prediction sets hold, beside the project's own.
+_TARGETS = (0.8, 0.9, 0.95)
+_DECIMALS = 4
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+        folder: the package.
+        report: its self-test on this machine.
+        notes: what it lacks and why, sentence by sentence.
+    """
+
+    folder: Path
+    report: selftest.Report
+    notes: tuple[str, ...]
+
+
+def export(folder: Path, out: Path, today: dt.date | None = None) -> Exported:
+    """Write the package of a run, all or nothing, and load it once.
+
+    Args:
+        folder: a finished run.
+        out: folder to write; a package that lies there is replaced.
+        today: the day on which the data-use record must still hold; absent: this machine's.
+
+    Raises:
+        ConfigError: the data-use record is over, or ``out`` holds something else.
+        ModelError: the model cannot be written as ONNX.
+        RunError: no finished run, or a cross-validated one, which has no single model.
+        StorageError: ``out`` cannot be written.
+    """
+    run = training.load(folder, today)
+    fitted = run.estimator()
+    if out.exists() and not layout.is_package(out) and (out.is_file() or any(out.iterdir())):
+        raise ConfigError(
+            f"{out} exists and is no package, so it is not overwritten",
+            "Give a new folder with --out.",
+        )
+    notes: list[str] = []
+    with runs.atomic_folder(out) as partial:
+        facts = _write_model(fitted, partial)
+        _write_decisions(run, partial, notes)
+        _write_surroundings(run, partial, notes)
+        _write_selftest(fitted, partial)
+        runs.write_json(partial / layout.FACTS, {**_about(run), **facts, "notes": notes})
+        layout.seal(partial, {"run": run.facts.get("data", ""), "kind": facts["kind"]})
+    return Exported(out, model.load(out, today=today).report, tuple(notes))
+
+
+def _about(run: Run) -> dict[str, Any]:
+    return {
+        "project": run.project.name,
+        "language": run.project.language,
+        "task": run.project.labels.task,
+        "model": run.project.model.name,
+        "int8_tolerance": selftest.INT8_LARGEST,
+    }
+
+
+def _write_model(fitted: TextClassifier, target: Path) -> dict[str, Any]:
+    """The network as ONNX, or a TF-IDF model as it is saved; what is needed to open it."""
+    network = getattr(fitted, "network_", None)
+    if not isinstance(network, Network):
+        if fitted.kind != "tfidf":
+            raise ModelError(f"there is no way to pack a model of the kind {fitted.kind!r}")
+        fitted.save(target / layout.MODEL)
+        return {"kind": "tfidf"}
+    network = network.cpu().eval()
+    graph.write_fp32(network, target / layout.FP32)
+    graph.write_int8(target / layout.FP32, target / layout.INT8)
+    if fitted.normalizer is not None:
+        fitted.normalizer.save(target / layout.NORMALIZER)
+    longest = cast("Any", fitted).max_length
+    _write_tokens(network, target)
+    if isinstance(network, Transformer):
+        longest = network.limit(longest)
+    return {"kind": "onnx", "pad": network.pad, "max_length": longest}
+
+
+def _write_tokens(network: Network, target: Path) -> None:
+    if isinstance(network, WordNetwork):
+        runs.write_json(target / layout.VOCABULARY, network.vocabulary.tokens)
+        return
+    tokenizer = getattr(network, "tokenizer", None)
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelError(
+            "this checkpoint's tokenizer is of the slow kind, which only its own program runs",
+            "Give the checkpoint a tokenizer.json and train again, or use the run folder.",
+        )
+    cast("Any", tokenizer).backend_tokenizer.save(str(target / layout.TOKENIZER))
+
+
+def _write_decisions(run: Run, target: Path, notes: list[str]) -> None:
+    """Thresholds, calibration, sets with their guarantees, and the rates to compare with."""
+    tuned = run.thresholds()
+    runs.write_json(target / layout.THRESHOLDS, None if tuned is None else tuned.tolist())
+    calibrator = evaluation.calibrator_of(run)
+    plain = None if calibrator is None else calibrator.to_json()
+    runs.write_json(target / layout.CALIBRATION, plain)
+    try:
+        found = _sets(run, calibrator.name if calibrator is not None else "none")
+    except InputError as error:
+        notes.append(f"No prediction sets: {error.message}.")
+        found = []
+    runs.write_json(target / layout.CONFORMAL, {"unit": "patient", "sets": found})
+    runs.write_json(target / layout.REFERENCE, _reference(run))
+
+
+def _sets(run: Run, calibrator: str) -> list[dict[str, Any]]:
+    """Cuts, calibrated on probabilities that no fit saw the patient of; measured on test rows."""
+    choice = evaluation.choice_of(run, calibrator)
+    validation = evaluation.read(run, split="validation").predictions
+    calibrating = replace(validation, probability=choice.held_out)
+    test = evaluation.read(run, calibrator=choice.calibrator).predictions
+    found = []
+    for target in sorted({*_TARGETS, run.project.evaluate.coverage}):
+        promised = control(calibrating, target)
+        row: dict[str, Any] = {
+            "target": target,
+            "cut": promised.cut if np.isfinite(promised.cut) else None,
+            "patients": promised.patients,
+            "method": promised.method,
+        }
+        if test.n:
+            row["measured"] = measure_sets(test, promised).to_json()
+        found.append(row)
+    return found
+
+
+def _reference(run: Run) -> dict[str, Any]:
+    """How often each label is predicted on validation rows, and its mean probability."""
+    table = pq.read_table(run.folder / training.PREDICTIONS)
+    table = table.filter(pc.equal(table["split"], "validation"))
+    if not table.num_rows:
+        return {"records": 0}
+    means = {
+        key: np.array(table[column].to_pylist(), dtype=np.float64).mean(0).round(_DECIMALS)
+        for key, column in (("predicted", "predicted"), ("mean_probability", "probability"))
+    }
+    return {"records": table.num_rows, **{key: value.tolist() for key, value in means.items()}}
+
+
+def _write_surroundings(run: Run, target: Path, notes: list[str]) -> None:
+    """Labels, columns, de-identification, data use, licences and card: all but the model."""
+    project = run.project
+    runs.write_json(target / layout.LABELS, _label_table(run, notes))
+    kept = {"encoding", "delimiter", "separator", "label_separator", "columns"}
+    source = project.source.model_dump(mode="json", include=kept, exclude_none=True)
+    runs.write_json(target / layout.SOURCE, source)
+    # The key stays at home, and where it lay is nobody's business.
+    settings = project.deid.model_dump(mode="json", exclude={"key_file"}, exclude_none=True)
+    runs.write_json(
+        target / layout.DEID,
+        {"settings": settings, "needs_key": project.deid.key_file is not None},
+    )
+    runs.write_json(target / layout.DATA_USE, project.governance.public())
+    template = resources.files(__package__).joinpath("licences.md").read_text(encoding="utf-8")
+    runs.write_text(target / layout.LICENSES, template.format(origin=_origin(project)))
+    _write_card(run, target, notes)
+
+
+def _origin(project: Project) -> str:
+    settings = project.model.settings()
+    if project.model.name not in ("transformer", "embedding"):
+        return "random weights; nothing of others is in it."
+    named = settings.get("checkpoint", "emrobust/zh-small")
+    if named == "emrobust/zh-small":
+        return (
+            "emrobust/zh-small, weights by this project, Apache-2.0; its README tells its sources."
+        )
+    return f"the checkpoint {Path(named).name}; its own licence holds for what was made of it."
+
+
+def _label_table(run: Run, notes: list[str]) -> list[dict[str, Any]]:
+    """Name, ICD-10 codes and titles of each label; no counts, which could tell of few people."""
+    codes: dict[str, list[str]] = {name: [] for name in run.names}
+    try:
+        for code, name in _codes(run.project, run.names):
+            if name in codes:
+                codes[name].append(code)
+    except (LabelError, OSError):
+        notes.append("No codes in the label table: the project's class table cannot be read.")
+    titles = run.label_set.titles
+    return [
+        {"name": name, "codes": sorted(codes[name]), "titles": titles.get(name, {})}
+        for name in run.names
+    ]
+
+
+def _codes(project: Project, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of an ICD-10 code and its class."""
+    if project.labels.kind != "icd10":
+        return []
+    if project.labels.table is not None:
+        return list(class_table.read(project.labels.table, project.labels.kind).classes.items())
+    found = []
+    for name in names:
+        try:
+            labels.parse(name)
+        except LabelError:
+            continue  # `other` has no code
+        found.append((name, name))
+    return found
+
+
+def _write_card(run: Run, target: Path, notes: list[str]) -> None:
+    truth = run.project.evaluate.truth
+    if truth is not None and not truth.is_file():
+        known = run.project.evaluate.model_copy(update={"truth": None})
+        run = replace(run, project=run.project.model_copy(update={"evaluate": known}))
+    language = run.project.language
+    try:
+        made = card.fill(run, evaluation.evaluate(run), {}, language)
+    except InputError as error:
+        notes.append(f"No model card: {error.message}.")
+        return
+    card.write_card(target, made, language)
+
+
+def _write_selftest(fitted: TextClassifier, target: Path) -> None:
+    """Made-up texts with the run's own answers; and the text that explanations start from."""
+    texts = selftest.texts()
+    found = fitted.predict_proba(texts)
+    runs.write_json(
+        target / layout.SELFTEST,
+        {"texts": texts, "probability": found.astype(np.float64).round(7).tolist()},
+    )
+    network = getattr(fitted, "network_", None)
+    number = getattr(getattr(network, "tokenizer", None), "mask_token_id", None)
+    runs.write_json(
+        target / layout.EXPLANATION,
+        {
+            "method": "occlusion",
+            "text": "",
+            "mask_token": number,
+            "probability": fitted.predict_proba([""])[0].astype(np.float64).round(7).tolist(),
+        },
+    )

@@ -1,0 +1,216 @@
+"""A package as it is used: texts in, calibrated probabilities, decisions and sets out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from emrobust import registry, runs
+from emrobust.config import Deid
+from emrobust.errors import ConfigError, InputError
+from emrobust.evaluate.calibration import Calibrator, Guarantee, restore
+from emrobust.evaluate.calibration.conformal import sets
+from emrobust.normalize import Normalizer, Scorer
+from emrobust.package import engine, layout, selftest, tokens
+
+Precision = Literal["auto", "fp32", "int8"]
+PRECISIONS = ("auto", "fp32", "int8")
+
+
+@dataclass(frozen=True)
+class Package:
+    """A loaded and self-tested package.
+
+    Attributes:
+        folder: where it lies.
+        facts: of ``package.json``.
+        labels: of each label, in column order: ``name``, ``codes`` (ICD-10) and ``titles``.
+        thresholds: float64 [labels] on the model's own scores; None for a single-label model.
+        calibrator: maps the model's probabilities; None where nothing was calibrated.
+        guarantees: of prediction sets, by target.
+        report: what the self-test found.
+        answer: the model's own probabilities of texts.
+    """
+
+    folder: Path
+    facts: Mapping[str, Any]
+    labels: tuple[Mapping[str, Any], ...]
+    thresholds: np.ndarray | None
+    calibrator: Calibrator | None
+    guarantees: Mapping[float, Guarantee]
+    report: selftest.Report
+    answer: Callable[[Sequence[str]], np.ndarray]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes, in column order."""
+        return tuple(label["name"] for label in self.labels)
+
+    @property
+    def task(self) -> Literal["multi", "single"]:
+        """``multi`` or ``single``."""
+        return cast("Literal['multi', 'single']", self.facts["task"])
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """The model's own probabilities [texts, labels], as the run's model gives them."""
+        return self.answer(texts)
+
+    def decide(self, probability: np.ndarray) -> np.ndarray:
+        """What the model decides on its own probabilities: 0 and 1, uint8 [texts, labels]."""
+        if self.thresholds is not None:
+            return (probability >= self.thresholds).astype(np.uint8)
+        decided = np.zeros(probability.shape, dtype=np.uint8)
+        decided[np.arange(len(decided)), probability.argmax(1)] = 1
+        return decided
+
+    def calibrate(self, probability: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities [texts, labels]."""
+        return probability if self.calibrator is None else self.calibrator.apply(probability)
+
+    def score(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Calibrated probabilities and the decisions uint8, [texts, labels] each."""
+        own = self.predict_proba(texts)
+        return self.calibrate(own), self.decide(own)
+
+    def sets(self, probability: np.ndarray, target: float) -> np.ndarray:
+        """The labels that hold the true ones as often as promised, uint8 [texts, labels].
+
+        Args:
+            probability: calibrated.
+            target: one of ``guarantees``.
+
+        Raises:
+            InputError: the package promises no such share.
+        """
+        if target not in self.guarantees:
+            known = ", ".join(map(str, self.guarantees)) or "none: validation records were too few"
+            raise InputError(
+                f"the package has no prediction sets for {target}", f"Known are: {known}."
+            )
+        return sets(probability, self.guarantees[target], self.task)
+
+    def deid(self) -> Deid:
+        """How texts are de-identified before the model reads them."""
+        return Deid.model_validate(runs.read_json(self.folder / layout.DEID)["settings"])
+
+
+def load(
+    folder: Path,
+    *,
+    threads: int | None = None,
+    precision: Precision = "auto",
+    single: bool = False,
+    today: dt.date | None = None,
+) -> Package:
+    """Verify, load and self-test a package.
+
+    A warning says so where int8 differs too much from fp32 on this machine and is not used.
+
+    Args:
+        folder: the package.
+        threads: absent: all processors of this process.
+        precision: ``auto``: int8 where it agrees with fp32 and is quicker here.
+        single: texts come one at a time: all threads compute inside one batch, which answers one
+            text sooner; else they compute several batches at once, which answers many sooner.
+        today: the day on which its data-use record must still hold; absent: this machine's.
+
+    Raises:
+        ConfigError: the data-use record is over, or wrong threads or precision.
+        RunError: a file is missing or was changed, the package is of another version, or fp32
+            does not give on this machine the probabilities that it carries.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(
+            f"there is no precision {precision!r}", f"Known: {', '.join(PRECISIONS)}."
+        )
+    count = engine.count_threads(threads)
+    layout.verify(folder, today)
+    facts = runs.read_json(folder / layout.FACTS)
+    fp32, int8 = _answers(folder, facts, count, single=single, precision=precision)
+    report = selftest.run(
+        runs.read_json(folder / layout.SELFTEST),
+        fp32,
+        int8,
+        wanted=precision,
+        largest=facts["int8_tolerance"],
+    )
+    if report.warning:
+        warnings.warn(f"{folder}: {report.warning}", RuntimeWarning, stacklevel=2)
+    tuned = runs.read_json(folder / layout.THRESHOLDS)
+    saved = runs.read_json(folder / layout.CALIBRATION)
+    return Package(
+        folder=folder,
+        facts=facts,
+        labels=tuple(runs.read_json(folder / layout.LABELS)),
+        thresholds=None if tuned is None else np.array(tuned),
+        calibrator=None if saved is None else restore(saved),
+        guarantees=_guarantees(runs.read_json(folder / layout.CONFORMAL)),
+        report=report,
+        answer=int8 if int8 is not None and report.precision == "int8" else fp32,
+    )
+
+
+def _guarantees(saved: Mapping[str, Any]) -> dict[float, Guarantee]:
+    """By target; a cut that JSON cannot hold was written as null: all labels."""
+    return {
+        row["target"]: Guarantee(
+            row["target"],
+            -np.inf if row["cut"] is None else row["cut"],
+            row["patients"],
+            row["method"],
+        )
+        for row in saved["sets"]
+    }
+
+
+def _answers(
+    folder: Path, facts: Mapping[str, Any], threads: int, *, single: bool, precision: str
+) -> tuple[selftest.Answer, selftest.Answer | None]:
+    """From texts to probabilities, in fp32 and, where it is there and wanted, in int8."""
+    if facts["kind"] == "tfidf":
+        component = cast("Any", registry.get("model", "tfidf"))
+        return cast("selftest.Answer", component.load(folder / layout.MODEL).predict_proba), None
+    pool = None if single or threads == 1 else ThreadPoolExecutor(threads, "emrobust-batch")
+    normalizer = None
+    if (folder / layout.NORMALIZER).is_dir():
+        normalizer = Normalizer.load(folder / layout.NORMALIZER, _make_scorer)
+    encode = tokens.open_encoder(folder, facts["max_length"])
+
+    def open_answer(name: str) -> selftest.Answer:
+        session = engine.Session(folder / name, facts["pad"], threads if single else 1)
+        return _Network(session, encode, normalizer, pool, facts["task"])
+
+    both = precision != "fp32" and (folder / layout.INT8).is_file()
+    return open_answer(layout.FP32), open_answer(layout.INT8) if both else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Network:
+    """Texts → probabilities by one graph."""
+
+    session: engine.Session
+    encode: tokens.Encode
+    normalizer: Normalizer | None
+    pool: ThreadPoolExecutor | None
+    task: str
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """Probabilities float32 [texts, labels]."""
+        read = list(texts) if self.normalizer is None else self.normalizer(texts)
+        logits = engine.compute(self.session, self.encode(read), self.pool)
+        return np.asarray(softmax(logits, axis=1) if self.task == "single" else expit(logits))
+
+
+def _make_scorer(name: str) -> Scorer:
+    """The language model of a normaliser that mends typing errors."""
+    from emrobust.encoder.scoring import CharacterScorer  # noqa: PLC0415 - torch loads slowly
+
+    return CharacterScorer(name)

@@ -1,0 +1,69 @@
+"""Texts → token numbers, as the network's own `encode` makes them, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from tokenizers import Tokenizer
+
+from emrobust import runs
+from emrobust.errors import RunError
+from emrobust.models.vocabulary import Vocabulary
+from emrobust.package.layout import TOKENIZER, VOCABULARY
+
+
+class Encode(Protocol):
+    """Token numbers of each text, at least one of each."""
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """See the class."""
+
+
+class SubwordEncoder:
+    """A tokenizer of the Hugging Face kind.
+
+    Args:
+        path: its ``tokenizer.json``.
+        max_length: tokens kept of a text, special ones included.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+
+    def __init__(self, path: Path, max_length: int) -> None:
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises plain Exceptions
+            raise RunError(f"{path} cannot be read ({type(error).__name__})") from None
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length)
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `Encode`."""
+        return [list(found.ids) for found in self._tokenizer.encode_batch_fast(list(texts))]
+
+
+class WordEncoder:
+    """A vocabulary that was learned from training texts.
+
+    Args:
+        path: its ``vocabulary.json``.
+        max_length: tokens kept of a text.
+    """
+
+    def __init__(self, path: Path, max_length: int) -> None:
+        self._vocabulary = Vocabulary(runs.read_json(path))
+        self._max_length = max_length
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `Encode`."""
+        return [self._vocabulary.encode(text, self._max_length) for text in texts]
+
+
+def open_encoder(folder: Path, max_length: int) -> Encode:
+    """The encoder of a package with a network."""
+    if (folder / TOKENIZER).is_file():
+        return SubwordEncoder(folder / TOKENIZER, max_length)
+    return WordEncoder(folder / VOCABULARY, max_length)
