@@ -8,8 +8,14 @@
     │   ├── LabelError            codes, classes, the class table
     │   ├── SplitError            a split that cannot be made
     │   ├── ModelError            an unknown or unusable model or checkpoint
-    │   └── RunError              a run folder: incomplete, changed, of another version
-    └── StorageError              a full disk, a folder that cannot be written
+    │   ├── RunError              a run folder: incomplete, changed, of another version
+    │   ├── DeniedError           an API key that is unknown, expired or revoked
+    │   └── StoreError            the service's database: its URL, its version, its rights
+    │       └── NotFoundError     a prediction, job, key or model version that is not there
+    ├── StorageError              a full disk, a folder that cannot be written
+    ├── LostLeaseError            a batch job that was cancelled, or taken by another worker
+    ├── UnavailableError          a database that is away or busy: the same call may work later
+    └── ChainError                the audit log was changed, or cut off
 
 A message says what happened, where (file, row, key) and, in ``hint``, what to do.
 It never holds the text of a record: only names, numbers, keys and reasons.
@@ -74,8 +80,32 @@ class RunError(InputError):
     """A run folder is incomplete, was changed, or is of another version."""
 
 
+class DeniedError(InputError):
+    """An API key is unknown, expired or revoked."""
+
+
+class StoreError(InputError):
+    """The service's database cannot be used as asked."""
+
+
+class NotFoundError(StoreError):
+    """The store has no such prediction, job, key or model version."""
+
+
 class StorageError(EmrobustError):
     """Writing failed: the disk is full or the folder cannot be written."""
+
+
+class LostLeaseError(EmrobustError):
+    """A batch job is no longer this worker's: stop, and write nothing more."""
+
+
+class UnavailableError(EmrobustError):
+    """A database is away or busy; nothing was acknowledged, and the same call may work later."""
+
+
+class ChainError(EmrobustError):
+    """The audit log is not what was written: a row was changed, or rows are missing."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

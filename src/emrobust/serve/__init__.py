@@ -1,0 +1,1 @@
+"""What runs in the hospital: the store behind the service, and the service itself."""
