@@ -53,6 +53,8 @@ def perturb(
     _IDLE.append(random)
     if not any(edits for _, edits in proposed):
         return Perturbed(text, [], [])
+    if len(proposed) == 1 and (quick := _judge_many(text, *proposed[0])):
+        return quick
     return _judge(text, proposed)
 
 
@@ -65,6 +67,22 @@ def perturb_all(
     """`perturb` for one text after the other; ``names`` has one for each."""
     for text, name in zip(texts, names, strict=True):
         yield perturb(text, perturbations, seed, name)
+
+
+def _judge_many(text: str, rewrites: bool, edits: list[Edit]) -> Perturbed | None:
+    """Many small edits of one perturbation, judged by two looks at the text as a whole.
+
+    None where that does not tell: marks are moved, or a guarded piece is made or lost.
+    """
+    if rewrites or len(edits) <= _FEW:
+        return None
+    touching = _refuse(text, edits)
+    settled = settle([edit for edit in edits if edit not in touching] if touching else edits)
+    after = join(text, settled)
+    changed = "".join([text[start:end] + new for start, end, new in settled])
+    if MARK.search(changed) or _pieces(text) != tokens.load().inner.findall(after):
+        return None
+    return Perturbed(after, settled, [edit for edit in edits if edit in touching])
 
 
 def _judge(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
@@ -126,6 +144,10 @@ def _refuse(text: str, edits: Iterable[Edit]) -> set[Edit]:
 def _spans(text: str) -> list[tuple[int, int]]:
     """Guarded pieces without the edges of clauses."""
     return [match.span() for match in tokens.load().inner.finditer(text)]
+
+
+def _pieces(text: str) -> list[str]:
+    return [text[start:end] for start, end in _spans(text)]
 
 
 def _examine(
