@@ -104,11 +104,16 @@ def join_text(rows: pa.RecordBatch | pa.Table) -> list[str]:
     return [separator.join(filter(None, parts)) for parts in zip(*columns, strict=True)]
 
 
-def write(path: Path, of: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    """Write batches to ``path``, all or nothing; the number of rows."""
+def write(
+    path: Path, of: pa.Schema, batches: Iterable[pa.RecordBatch], *, private: bool = False
+) -> int:
+    """Write batches to ``path``, all or nothing; the number of rows.
+
+    ``private`` as `runs.atomic_file` takes it.
+    """
     rows = 0
     with (
-        runs.atomic_file(path) as partial,
+        runs.atomic_file(path, private=private) as partial,
         pq.ParquetWriter(partial, of, compression="zstd") as writer,
     ):
         for batch in batches:

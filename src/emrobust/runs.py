@@ -61,8 +61,12 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Yield a partial path; on success it becomes ``path``, on any error it is removed.
+
+    Args:
+        path: of the file.
+        private: it may hold texts of records, so nobody but its owner may ever read it.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written.
@@ -71,6 +75,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     with storage_errors(path):
         _make_folder(path.parent)
         try:
+            if private:
+                partial.touch(mode=0o600)
+                partial.chmod(0o600)
             yield partial
             _sync(partial)
             partial.replace(path)
@@ -106,17 +113,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, all or nothing, UTF-8."""
-    with atomic_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a text file, all or nothing, UTF-8; ``private`` as `atomic_file` takes it."""
+    with atomic_file(path, private=private) as partial:
+        partial.write_bytes(text.encode())
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """Write JSON for machines: sorted keys, no NaN."""
     write_text(
         path,
         json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False) + "\n",
+        private=private,
     )
 
 

@@ -243,8 +243,5 @@ def _named(target: Target, mask: np.ndarray) -> list[str]:
 def _write(out: Path, facts: Mapping[str, Any], run: Run, language: str) -> None:
     """Files with record texts are their owner's alone."""
     private = any(of["examples"] for of in facts["attacks"])
-    runs.write_json(out / JSON, facts)
+    runs.write_json(out / JSON, facts, private=private)
     attack_page.write(out / HTML, facts, run.project.name, language or run.project.language)
-    if private:
-        for name in (JSON, HTML):
-            (out / name).chmod(0o600)

@@ -101,9 +101,9 @@ def check_quality(
     ]
     plain = _to_json(checked, entries, checksum)
     runs.write_json(out / JSON, plain)
-    quality_page.write_private(out / CSV, review.to_csv(entries))
+    runs.write_text(out / CSV, review.to_csv(entries), private=True)
     page = quality_page.render(plain, entries, label_set.names, language or of_texts)
-    quality_page.write_private(out / HTML, page)
+    runs.write_text(out / HTML, page, private=True)
     return checked
 
 

@@ -6,15 +6,11 @@ One HTML file without a script, made from ``attack.json`` alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from markupsafe import Markup
-
 from emrobust import runs
-from emrobust.report.deid_page import environment
-from emrobust.report.page import content_hash, read_template
+from emrobust.report import shell
 from emrobust.report.words import Words
 
 STRINGS = "attack_strings.toml"
@@ -42,23 +38,19 @@ def write(path: Path, facts: Facts, name: str = "", language: str = "zh") -> Non
         StorageError: the disk is full or the folder cannot be written.
     """
     private = any(of["examples"] for of in facts["attacks"])
-    with runs.atomic_file(path) as partial:
-        partial.touch(mode=0o600 if private else 0o666)
-        partial.write_text(render(facts, name, language), encoding="utf-8")
+    runs.write_text(path, render(facts, name, language), private=private)
 
 
 def render(facts: Facts, name: str = "", language: str = "zh") -> str:
     """The page's HTML."""
     w = Words(language, STRINGS)
-    style = read_template("style.css") + read_template("attack.css")
     attacks = facts["attacks"]
-    return environment().from_string(read_template("attack.html.j2")).render(
+    return shell.fill(
+        "attack.html.j2",
+        ["attack.css"],
         w=w,
         title=f"{w('title')} {name}".strip(),
         name=name,
-        style=Markup(style),  # noqa: S704 (our own file)
-        style_hash=content_hash(style),
-        version=metadata.version("emrobust"),
         verdict=[_verdict(of, w) for of in attacks],
         rows=[_row(of, w) for of in attacks],
         examples=[_example(one, of, w) for of in attacks for one in of["examples"]],

@@ -9,18 +9,14 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from markupsafe import Markup
 
 from emrobust import runs
 from emrobust.errors import ConfigError, did_you_mean
 from emrobust.evaluate import Evaluation
-from emrobust.report import card_facts
-from emrobust.report.deid_page import environment
-from emrobust.report.page import content_hash, read_template
+from emrobust.report import card_facts, shell
 from emrobust.report.words import Words, load
 from emrobust.train import cost
 from emrobust.train.run import Run
@@ -191,17 +187,12 @@ def write_card(folder: Path, card: Card, language: str = "zh") -> None:
 def render(card: Card, language: str, template: str) -> str:
     """The card as HTML or Markdown, by its template."""
     w = Words(language, STRINGS)
-    style = read_template("style.css") + read_template("card.css")
-    made = environment() if template.endswith(".html.j2") else environment().overlay(
-        autoescape=False
-    )  # fmt: skip
-    return made.from_string(read_template(template)).render(
+    return shell.fill(
+        template,
+        ["card.css"],
         w=w,
         card=card,
         file=OPEN,
         filled=sum(bool(item.facts or item.answer) for item in card.tripod),
         left=sum(bool(item.open) for item in card.tripod),
-        style=Markup(style),  # noqa: S704 (our own file)
-        style_hash=content_hash(style),
-        version=metadata.version("emrobust"),
     )

@@ -8,12 +8,10 @@ white print and colour blindness.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 
 from emrobust import runs
 from emrobust.evaluate.faithfulness import (
@@ -24,8 +22,7 @@ from emrobust.evaluate.faithfulness import (
     Method,
 )
 from emrobust.explain.cases import Case
-from emrobust.report.deid_page import environment
-from emrobust.report.page import content_hash, read_template
+from emrobust.report import shell
 from emrobust.report.words import Words
 
 STRINGS = "explain_strings.toml"
@@ -77,10 +74,7 @@ def write_cases(
     Raises:
         StorageError: the disk is full or the folder cannot be written.
     """
-    with runs.atomic_file(path) as partial:
-        partial.touch(mode=0o600)
-        partial.chmod(0o600)
-        partial.write_text(render(cases, training, about, faithfulness), encoding="utf-8")
+    runs.write_text(path, render(cases, training, about, faithfulness), private=True)
 
 
 def render(
@@ -91,17 +85,13 @@ def render(
 ) -> str:
     """The page's HTML."""
     w = Words(about.language, STRINGS)
-    style = read_template("style.css") + read_template("cases.css")
-    script = read_template("cases.js")
-    return environment().from_string(read_template("cases.html.j2")).render(
+    return shell.fill(
+        "cases.html.j2",
+        ["cases.css"],
+        "cases.js",
         w=w,
         about=about,
         title=f"{w('title')} {about.name}".strip(),
-        style=Markup(style),  # noqa: S704 (our own file)
-        script=Markup(script),  # noqa: S704 (our own file)
-        style_hash=content_hash(style),
-        script_hash=content_hash(script),
-        version=metadata.version("emrobust"),
         method=w.known(f"method_{about.method}"),
         verdict=_verdict(faithfulness, w),
         methods=[_row(of, faithfulness.chosen, w) for of in faithfulness.methods]

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 from markupsafe import Markup
 
 from emrobust import config, runs
 from emrobust.deid import risk
 from emrobust.deid.audit import wilson
 from emrobust.placeholders import PLACEHOLDERS
-from emrobust.report import data_use, plot
-from emrobust.report.page import content_hash, read_template
+from emrobust.report import data_use, plot, shell
 from emrobust.report.words import Words, load
 
 STRINGS = "deid_strings.toml"
@@ -77,16 +74,14 @@ def write_report(path: Path, facts: Facts, name: str = "", language: str = "zh")
 def render(facts: Facts, name: str = "", language: str = "zh") -> str:
     """The report's HTML."""
     names = Names(language)
-    w, style = names.words, read_template("style.css")
+    w = names.words
     audit = facts.get("audit")
-    return environment().from_string(read_template("deid.html.j2")).render(
+    return shell.fill(
+        "deid.html.j2",
         w=w,
         title=f"{w('title')} {name}".strip(),
         name=name,
         today=_today(),
-        style=Markup(style),  # noqa: S704 (our own file)
-        style_hash=content_hash(style),
-        version=metadata.version("emrobust"),
         verdict=_verdict(facts, w),
         cards=_cards(facts, w),
         found=_found(facts, names),
@@ -107,13 +102,6 @@ def render(facts: Facts, name: str = "", language: str = "zh") -> str:
             if kind in facts["operators"]
         ],
     )  # fmt: skip
-
-
-def environment() -> jinja2.Environment:
-    """Templates escape what they are given and refuse names they don't know."""
-    return jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
 
 
 def _today() -> str:
@@ -332,14 +320,9 @@ def write_assessment(path: Path, facts: Facts, name: str = "") -> None:
 def render_assessment(facts: Facts, name: str = "") -> str:
     """The self-assessment as Markdown."""
     names = Names("zh")
-    template = jinja2.Environment(
-        autoescape=False,  # noqa: S701 (Markdown for people; every value is a number or our own word)
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).from_string(read_template("pipl_art55.zh.md.j2"))
     found: Sequence[Any] = _found(facts, names)
-    return template.render(
+    return shell.fill(
+        "pipl_art55.zh.md.j2",
         name=name,
         facts=facts,
         found=found,
@@ -358,5 +341,4 @@ def render_assessment(facts: Facts, name: str = "") -> str:
         benchmark=lambda key: names.words(f"benchmark_{key}"),
         grade=lambda number: names.words(f"grade_{number}"),
         today=_today(),
-        version=metadata.version("emrobust"),
     )

@@ -1,28 +1,26 @@
-"""The report as one HTML file: styles, script and plots inside, nothing from elsewhere.
-
-The page carries a content security policy that allows its own style and script by their
-hashes and nothing else, so a browser enforces that it never goes to the network.
-"""
+"""The report as one HTML file: styles, script and plots inside, nothing from elsewhere."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from emrobust import runs
 from emrobust.evaluate import Evaluation
-from emrobust.report import curve_figures, data_use, evidence_tables, label_figures, tables, verdict
+from emrobust.report import (
+    curve_figures,
+    data_use,
+    evidence_tables,
+    label_figures,
+    shell,
+    tables,
+    verdict,
+)
 from emrobust.report.context import ReportContext
 from emrobust.report.words import Words
-
-_FOLDER = resources.files("emrobust.report") / "templates"
 
 
 def write_report(path: Path, evaluation: Evaluation, context: ReportContext) -> None:
@@ -42,24 +40,13 @@ def write_report(path: Path, evaluation: Evaluation, context: ReportContext) -> 
 def render(evaluation: Evaluation, context: ReportContext) -> str:
     """The report's HTML."""
     words = Words(context.language)
-    style, script = (read_template(name) for name in ("style.css", "table.js"))
-    template = jinja2.Environment(
-        loader=jinja2.FunctionLoader(read_template),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).from_string(read_template("report.html.j2"))
-    return template.render(
+    return shell.fill(
+        "report.html.j2",
+        script="table.js",
         w=words,
         e=evaluation,
         c=context,
         title=context.title or words("title"),
-        style=Markup(style),  # noqa: S704 (our own file)
-        script=Markup(script),  # noqa: S704 (our own file)
-        style_hash=content_hash(style),
-        script_hash=content_hash(script),
-        version=metadata.version("emrobust"),
         **_prose(evaluation, context, words),
         **_tables(evaluation, context, words),
         **_figures(evaluation, context, words),
@@ -129,14 +116,3 @@ def _counts(evaluation: Evaluation, context: ReportContext) -> Mapping[str, Mapp
 def _safe(plots: Sequence[str]) -> list[Markup]:
     """Plots as markup: `plot` escapes every text that it is given."""
     return [Markup(of) for of in plots]  # noqa: S704 (escaped)
-
-
-def read_template(name: str) -> str:
-    """A file of the templates' folder."""
-    return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def content_hash(content: str) -> str:
-    """What a page's policy calls its own style or script by."""
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode()}"

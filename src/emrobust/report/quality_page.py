@@ -7,33 +7,14 @@ numbers and labels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
-from emrobust import runs
 from emrobust.quality.review import Entry
-from emrobust.report.deid_page import environment
-from emrobust.report.page import content_hash, read_template
-from emrobust.report.review_page import data_of
+from emrobust.report import shell
 from emrobust.report.words import Words
 
 STRINGS = "quality_strings.toml"
 _CONFLICTS = 50
-
-
-def write_private(path: Path, content: str) -> None:
-    """Write a file with texts of records, readable by its owner only.
-
-    Raises:
-        StorageError: the disk is full or the folder cannot be written.
-    """
-    with runs.atomic_file(path) as partial:
-        partial.touch(mode=0o600)
-        partial.chmod(0o600)
-        partial.write_bytes(content.encode())
 
 
 def render(
@@ -48,16 +29,12 @@ def render(
         language: of the page; class names stay as they are.
     """
     w = Words(language, STRINGS)
-    style = "".join(map(read_template, ("style.css", "review.css", "quality.css")))
-    script = read_template("quality.js")
     support = facts["support"]
-    return environment().from_string(read_template("quality.html.j2")).render(
+    return shell.fill(
+        "quality.html.j2",
+        ["review.css", "quality.css"],
+        "quality.js",
         w=w,
-        style=Markup(style),  # noqa: S704 (our own file)
-        script=Markup(script),  # noqa: S704 (our own file)
-        style_hash=content_hash(style),
-        script_hash=content_hash(script),
-        version=metadata.version("emrobust"),
         lines=_lines(facts, len(entries), w),
         groups=[
             (w(f"column_{name}"), [g for g in of if g["unsupported"]][:5])
@@ -69,7 +46,7 @@ def render(
         options=[list(dict.fromkeys((*e.labels, *dict(e.likely)))) for e in entries],
         chances=[dict(e.likely) for e in entries],
         names=names,
-        facts=data_of({"data": facts["data"], "records": [e.record_id for e in entries]}),
+        facts=shell.data_of({"data": facts["data"], "records": [e.record_id for e in entries]}),
     )  # fmt: skip
 
 

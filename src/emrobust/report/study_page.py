@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from typing import Any, NamedTuple
 
-from markupsafe import Markup
-
-from emrobust.report.deid_page import environment
-from emrobust.report.page import content_hash, read_template
+from emrobust.report import shell
 from emrobust.report.tables import flatten
 from emrobust.report.words import Words
 
@@ -57,13 +53,10 @@ def html(facts: Facts, language: str = "zh") -> str:
         language: ``zh`` or ``en``.
     """
     w = Words(language, STRINGS)
-    style = read_template("style.css")
-    return environment().from_string(read_template("study.html.j2")).render(
+    return shell.fill(
+        "study.html.j2",
         w=w,
         title=facts["zh" if language == "zh" else "title"],
-        style=Markup(style),  # noqa: S704 (our own file)
-        style_hash=content_hash(style),
-        version=metadata.version("emrobust"),
         tables=_tables(facts, w),
         notes=_notes(facts, w),
         missing=_missing(facts),
