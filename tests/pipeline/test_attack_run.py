@@ -7,14 +7,21 @@ import re
 import tomllib
 from importlib import resources
 
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from emrobust import clinic, config
+from emrobust import clinic, config, records
 from emrobust.attack import log
 from emrobust.cli.attack import _goal
-from emrobust.errors import ConfigError, RunError
-from emrobust.pipeline import attack
-from emrobust.pipeline.prepare import prepare
+from emrobust.errors import ConfigError, InputError, RunError
+from emrobust.evaluate import suites
+from emrobust.perturb import Edit
+from emrobust.perturb.edits import join
+from emrobust.pipeline import attack, evaluate
+from emrobust.pipeline.material import SUITES
+from emrobust.pipeline.prepare import LABELS, prepare
 from emrobust.pipeline.train import train
 from emrobust.report import attack_page
 
@@ -110,10 +117,60 @@ def test_what_cannot_be_attacked_is_said_before_anything_long(run, tmp_path):
     refuse(ConfigError, "zh_homophone_glyph", recipes=("zh_homophone",))
     refuse(ConfigError, "single-label models", goal={"name": "untargeted"})
     refuse(ConfigError, "there is no search", search={"name": "greed"})
-    refuse(RunError, "not a prepared folder", data=tmp_path)
+    refuse(InputError, "other records", data=tmp_path)
     with pytest.raises(ConfigError, match="belong together"):
         _goal("targeted", "")
     assert not list(tmp_path.iterdir())
+
+
+def test_attacked_texts_become_a_suite_for_other_models(run, tmp_path):
+    done = attack.attack(run / "run", tmp_path, wishes(examples=0, suite=True), run / "data")
+    path = run / "data" / SUITES / suites.ATTACK / "run-zh_homophone_glyph.parquet"
+    assert path.stat().st_mode & 0o077 == 0
+    original = records.read(run / "data" / LABELS / records.FILE)
+    before = dict(zip(original["record_id"].to_pylist(), records.join_text(original), strict=True))
+    attacked = records.read(path)
+    after = dict(zip(attacked["record_id"].to_pylist(), records.join_text(attacked), strict=True))
+    changed = [key for key, text in after.items() if text != before[key]]
+    assert len(after) == 30
+    assert len(changed) == done["zh_homophone_glyph"].successes
+    evaluate.evaluate(run / "run", tmp_path, run / "data")
+    found = json.loads((tmp_path / evaluate.METRICS).read_text(encoding="utf-8"))["evidence"]
+    of_suite = found["suites"][f"attack-{path.stem}"]
+    scores = done["zh_homophone_glyph"].scores
+    assert of_suite["suite"]["macro_f1"] == pytest.approx(scores.suite["macro_f1"])
+    page = (tmp_path / evaluate.REPORT).read_text(encoding="utf-8")
+    assert 'id="attacks"' in page
+
+
+@given(texts=st.lists(st.text("咳嗽 a，", max_size=6), min_size=3, max_size=3), data=st.data())
+def test_edits_of_the_joined_text_reach_their_fields(texts, data):
+    schema = records.schema(["a", "b", "c"], separator="｜")
+    columns = {f"text_{name}": [text] for name, text in zip("abc", texts, strict=True)}
+    table = pa.table(
+        {field.name: columns.get(field.name, [None]) for field in schema}, schema=schema
+    )
+    (joined,) = records.join_text(table)
+    places = [at for at, character in enumerate(joined) if character not in "｜ "]
+    chosen = sorted(data.draw(st.sets(st.sampled_from(places)))) if places else []
+    edits = [Edit(at, at + 1, "肺x") for at in chosen]
+    assert records.join_text(suites.edit(table, [edits])) == [join(joined, edits)]
+
+
+def test_only_what_training_never_writes_is_called_held_out():
+    def held_out(recipe):
+        made = attack.attacks.compose(attack.attacks.find(recipe), {"name": "label_dropped"})
+        return all(of.held_out for of in made.transformations)
+
+    # Measures (2天 and 2d) have one table for training and for tests.
+    assert {name: held_out(name) for name in attack.attacks.recipes()} == {
+        "zh_homophone_glyph": True,
+        "zh_abbreviation": False,
+        "zh_colloquial": True,
+        "zh_combined": False,
+        "en_typo": False,
+        "en_synonym": False,
+    }
 
 
 def test_both_languages_have_the_page_s_words():

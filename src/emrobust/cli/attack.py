@@ -39,6 +39,14 @@ def run_attack(
             " real records.",
         ),
     ] = None,
+    suite: Annotated[
+        bool,
+        typer.Option(
+            "--suite",
+            help="Put the attacked texts into the prepared folder, so that `emrobust evaluate`"
+            " measures other runs on them.",
+        ),
+    ] = False,
     language: Annotated[
         Literal["", "zh", "en"], typer.Option(help="Of the page; else the project's.")
     ] = "",
@@ -54,6 +62,7 @@ def run_attack(
         budget,
         examples,
         language,
+        suite,
     )
     for name, of in attack.attack(run, out, wishes, data).items():
         typer.echo(

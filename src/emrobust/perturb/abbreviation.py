@@ -36,6 +36,7 @@ class Abbreviation(Perturbation):
     source: ClassVar[str] = "Chinese outpatient notes; lexicon/tables, written for this project"
     language: ClassVar[Language] = "zh"
     rewrites: ClassVar[bool] = True
+    shares: ClassVar[bool] = True  # the measures
 
     def __init__(
         self,

@@ -25,11 +25,13 @@ class Perturbation(ABC):
         rewrites: whether its edits may put a guarded fact into an equivalent writing
             (血压→BP, 2天→2d, ，→,); each is then checked for equal facts. Where False, an
             edit that touches a guarded span is refused at once, which is quicker.
+        shares: whether a part of what it writes is the same for every ``use``, held out or not.
     """
 
     source: ClassVar[str]
     language: ClassVar[Language]
     rewrites: ClassVar[bool] = False
+    shares: ClassVar[bool] = False
 
     @abstractmethod
     def propose(self, text: str, random: Random) -> list[Edit]:

@@ -4,6 +4,10 @@ attack.json   every attack: its parts, rates with intervals, scores before and a
 attack.html   the same for readers, with changed texts where examples are wanted
 NAME.attack   only while the attack NAME runs: the records that are done
 
+and, where it is wished for, a suite in the prepared folder, for `emrobust evaluate` of any run that
+was trained there: ``suites/attack/RUN-NAME.parquet``, the records that were drawn, with the changed
+texts of successes. Its owner's alone, as it holds texts.
+
 ``attack.json`` holds ``model``, ``seed``, ``records`` and ``attacks``: for each, ``recipe``,
 ``goal``, ``search``, ``budget``, ``held_out`` (whether training's augmentation never writes what
 it writes), the fields of `evaluate.attacked.Attacked`, and ``examples``: ``record_id``, ``text``,
@@ -19,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from emrobust import attack as attacks
 from emrobust import progress, records, rng, runs
@@ -29,15 +34,17 @@ from emrobust.attack.constraints.edit_budget import count_changed
 from emrobust.attack.recipe import BUDGET, GOALS, Recipe
 from emrobust.attack.victim import Victim
 from emrobust.errors import ConfigError, InputError
-from emrobust.evaluate import attacked, gather
+from emrobust.evaluate import attacked, evidence, gather, suites
 from emrobust.evaluate.attacked import Attacked, Attempted
 from emrobust.evaluate.predictions import Predictions
-from emrobust.pipeline.rows import read_split
+from emrobust.pipeline.material import ATTACKS, SUITES
+from emrobust.pipeline.prepare import LABELS
+from emrobust.pipeline.rows import need_prepared, read_splits
 from emrobust.report import attack_page
 from emrobust.train import run as training
 from emrobust.train.run import Rows, Run
 
-JSON, HTML = "attack.json", "attack.html"
+JSON, HTML = ATTACKS, "attack.html"
 # Without --recipe: the hardest of the project's language.
 USUAL = {"zh": ("zh_combined",), "en": ("en_typo", "en_synonym")}
 _EXAMPLES = 10
@@ -55,6 +62,7 @@ class Wishes(NamedTuple):
         examples: changed texts to show of each attack; absent: some of a synthetic clinic, none
             of real records.
         language: of the page; empty: the project's.
+        suite: whether the attacked texts become a suite in the prepared folder.
     """
 
     recipes: tuple[str, ...] = ()
@@ -64,6 +72,7 @@ class Wishes(NamedTuple):
     budget: int = BUDGET
     examples: int | None = None
     language: str = ""
+    suite: bool = False
 
 
 class Target(NamedTuple):
@@ -73,6 +82,7 @@ class Target(NamedTuple):
     victim: Victim
     rows: Rows
     before: Predictions
+    prepared: Path
 
 
 def attack(
@@ -90,8 +100,8 @@ def attack(
 
     Raises:
         ConfigError: an unknown recipe, part or setting, or a budget that allows no change.
-        InputError: there is no test record.
-        RunError: no finished run, the prepared folder is another, or ``out`` holds another
+        InputError: there is no test record, or ``data`` holds other records.
+        RunError: no finished run, its prepared folder is not found, or ``out`` holds another
             attack that was stopped.
     """
     wishes = wishes or Wishes()
@@ -106,13 +116,16 @@ def attack(
     shown = wishes.examples
     if shown is None:
         shown = _EXAMPLES if run.project.evaluate.truth is not None else 0
+    keeps = shown > 0 or wishes.suite
     told, measured = [], {}
     for name, (recipe, of_recipe) in composed.items():
         facts = _facts(name, recipe, of_recipe, wishes, run)
         path = out / f"{name}.attack"
-        entries = _attack(target, of_recipe, path, {**about, **facts, "examples": shown > 0})
+        entries = _attack(target, of_recipe, path, {**about, **facts, "examples": keeps})
         measured[name] = _measure(target, name, entries, facts)
         examples = _examples(target, entries, shown)
+        if wishes.suite:
+            _write_suite(target, name, entries)
         told.append({**facts, **measured[name].to_json(), "examples": examples})
     _write(out, {**about, "attacks": told}, run, wishes.language)
     for name in composed:
@@ -144,7 +157,8 @@ def compose(run: Run, wishes: Wishes) -> dict[str, tuple[Recipe, Attack]]:
 
 def _target(run: Run, wishes: Wishes, data: Path | None) -> Target:
     victim = Victim(run.estimator(), run.names)
-    rows = read_split(run, "test", data)
+    prepared = need_prepared(run, data)
+    rows = read_splits(run, prepared)["test"]
     if not rows.record_id:
         raise InputError("the run has no test record to attack", "Split again with a test share.")
     if 0 < wishes.records < len(rows.record_id):
@@ -158,7 +172,7 @@ def _target(run: Run, wishes: Wishes, data: Path | None) -> Target:
         rows.patient_id,
         task=run.project.labels.task,
     )
-    return Target(run, victim, rows, before)
+    return Target(run, victim, rows, before, prepared)
 
 
 def _facts(name: str, recipe: Recipe, made: Attack, wishes: Wishes, run: Run) -> dict[str, Any]:
@@ -234,6 +248,15 @@ def _examples(target: Target, entries: Sequence[log.Entry], most: int) -> list[d
         }
         for row, of in found[:most]
     ]
+
+
+def _write_suite(target: Target, name: str, entries: Sequence[log.Entry]) -> None:
+    """The records that were drawn, successes with their changed texts."""
+    table = records.read(target.prepared / LABELS / records.FILE)
+    rows = evidence.rows_of(table, target.rows.record_id)
+    changed = suites.edit(table.take(pa.array(rows)), [of.edits or () for of in entries])
+    path = target.prepared / SUITES / suites.ATTACK / f"{target.run.folder.name}-{name}.parquet"
+    records.write(path, table.schema, changed.to_batches(), private=True)
 
 
 def _named(target: Target, mask: np.ndarray) -> list[str]:

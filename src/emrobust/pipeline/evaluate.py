@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from emrobust import config, labels, rejects, runs
 from emrobust.errors import InputError
@@ -73,8 +74,19 @@ def evaluate(
         found = _with_seeds(found, run, of_run, others, at)
     found = replace(found, missing={**found.missing, **broken, **apart})
     runs.write_json(out / METRICS, {**measured.to_json(), "evidence": found.to_json()})
-    write_report(out / REPORT, measured, _context(run, beside, read, found))
+    context = replace(_context(run, beside, read, found), attacks=_attacks(out, run))
+    write_report(out / REPORT, measured, context)
     return measured, read
+
+
+def _attacks(out: Path, run: Run) -> Mapping[str, Any] | None:
+    """What `emrobust attack` wrote into the same folder, if it was of this very run."""
+    path = out / material.ATTACKS
+    if not path.is_file():
+        return None
+    found: Mapping[str, Any] = runs.read_json(path)
+    same = found.get("model") == runs.checksum(run.folder / runs.MANIFEST)
+    return found if same else None
 
 
 def _load_others(

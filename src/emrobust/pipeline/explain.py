@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from emrobust import explain as methods
-from emrobust import records, rng, runs
-from emrobust.errors import ConfigError, InputError, RunError
+from emrobust import rng, runs
+from emrobust.errors import ConfigError, InputError
 from emrobust.evaluate import faithfulness
 from emrobust.evaluate import run as evaluation
 from emrobust.evaluate.faithfulness import FaithfulnessReport, Sample
@@ -23,8 +23,7 @@ from emrobust.explain import cases
 from emrobust.explain.explainer import Explainer
 from emrobust.explain.units import Level
 from emrobust.models.estimator import TextClassifier
-from emrobust.pipeline.material import find_prepared
-from emrobust.pipeline.prepare import LABELS
+from emrobust.pipeline.rows import read_splits
 from emrobust.report import case_page
 from emrobust.train import run as training
 from emrobust.train.run import Rows, Run
@@ -91,7 +90,7 @@ def explain(
     run = training.load(folder)
     model = run.estimator()
     explainers = _explainers(model, wishes.method)
-    parts = _rows(run, data)
+    parts = read_splits(run, data)
     measured = evaluation.read(run).predictions
     chosen, report = _measure(run, model, explainers, parts, wishes)
     places = _places(parts["test"], measured.truth, measured.predicted, wishes) or cases.pick(
@@ -143,19 +142,6 @@ def _explainers(model: TextClassifier, method: str) -> dict[str, Explainer]:
             f"Choose among {', '.join(found)}.",
         )
     return found
-
-
-def _rows(run: Run, data: Path | None) -> dict[str, Rows]:
-    """The rows of each split, those of the test split in the order of the predictions."""
-    prepared = find_prepared(run, data)
-    if prepared is None:
-        raise RunError(
-            f"the prepared folder of {run.folder} was not found, and texts are kept nowhere else",
-            "Give the folder that the run was trained on with --data.",
-        )
-    rows = training.read_rows(prepared / LABELS / records.FILE)
-    split = np.array(rows.split)
-    return {name: rows.take(np.flatnonzero(split == name)) for name in records.SPLITS}
 
 
 def _places(

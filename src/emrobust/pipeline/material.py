@@ -21,6 +21,8 @@ from emrobust.train import run as training
 from emrobust.train.run import Run
 
 SUITES = "suites"
+# What `emrobust attack` writes; `emrobust evaluate` shows the one in its own folder.
+ATTACKS = "attack.json"
 # Keys of prepared.json: where the prepared folder lay, and what training records were from.
 FOLDER, SEEN = "folder", "seen"
 _NO_TEXTS = (

@@ -15,6 +15,8 @@ from emrobust.report.words import Words
 
 STRINGS = "attack_strings.toml"
 Facts = Mapping[str, Any]
+# Columns of the short section whose cells have another name.
+_CELLS = {"attack": "name", "success_rate": "rate", "under_attack": "under"}
 _SETTINGS = ("goal", "transformations", "constraints", "search", "budget")
 
 
@@ -56,6 +58,22 @@ def render(facts: Facts, name: str = "", language: str = "zh") -> str:
         examples=[_example(one, of, w) for of in attacks for one in of["examples"]],
         how=[{"name": _name(of, w), "settings": list(_settings(of))} for of in attacks],
     )  # fmt: skip
+
+
+def present(facts: Facts | None, language: str) -> dict[str, Any] | None:
+    """The short section of an evaluation report: a sentence and a row for each attack."""
+    if facts is None:
+        return None
+    w = Words(language, STRINGS)
+    rows = [_row(of, w) for of in facts["attacks"]]
+    heads = ("attack", "goal", "success_rate", "under_attack", "queries", "edits", "memory")
+    return {
+        "title": w("title"),
+        "heads": [w(head) for head in heads],
+        "lines": [_verdict(of, w) for of in facts["attacks"]],
+        "rows": [[row[_CELLS.get(head, head)] for head in heads] for row in rows],
+        "limit": w("limit"),
+    }
 
 
 def _name(of: Facts, w: Words) -> str:

@@ -79,6 +79,7 @@ class ReportContext:
         rejects: stage → reason → rows.
         rows_read: rows of the source, to give refused rows as a share.
         configuration: the resolved project file.
+        attacks: the contents of ``attack.json`` of this run; None: it was not attacked.
         governance: the data-use record, by the keys of ``[governance]``; empty: none was given.
         evidence: calibration, suites, groups and what else there is beyond the scores.
         facts: seeds, versions, checksums; nested mappings are flattened.
@@ -98,6 +99,7 @@ class ReportContext:
     configuration: str = ""
     governance: Mapping[str, str | int] = field(default_factory=dict)
     evidence: Evidence | None = None
+    attacks: Mapping[str, Any] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from emrobust import runs
 from emrobust.evaluate import Evaluation
 from emrobust.report import (
+    attack_page,
     curve_figures,
     data_use,
     evidence_tables,
@@ -104,7 +105,8 @@ def _evidence(context: ReportContext, words: Words) -> dict[str, Any]:
     shown = evidence_tables.present(context.evidence, context.language)
     before = (shown["calibration"] or {}).get("reliability")
     plots = [] if before is None else [curve_figures.reliability(before, words)]
-    return {**shown, "reliability_before": _safe(plots)}
+    attacks = attack_page.present(context.attacks, context.language)
+    return {**shown, "attacks": attacks, "reliability_before": _safe(plots)}
 
 
 def _counts(evaluation: Evaluation, context: ReportContext) -> Mapping[str, Mapping[str, int]]:

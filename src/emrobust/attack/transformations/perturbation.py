@@ -41,7 +41,7 @@ class Perturbation(Transformation):
         self.draws = draws
         self.made = registry.get("perturbation", of)(**registry.settings("perturbation", of, given))
         self.rewrites = self.made.rewrites
-        self.held_out = given.get("use") == "test"
+        self.held_out = given.get("use") == "test" and not self.made.shares
         if not getattr(self.made, "swaps", True):
             raise ConfigError(
                 f"the lexicon has no pair for {of} with these settings: the table is empty",

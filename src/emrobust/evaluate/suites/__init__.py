@@ -13,7 +13,7 @@ records and other texts. Those of the kinds *noise* and *length* lie in ``FOLDER
 
 from emrobust.evaluate.suites.measure import LabelDrop, SuiteScore, compare, measure_file
 from emrobust.evaluate.suites.shift import Seen, measure_shift, seen_of
-from emrobust.evaluate.suites.write import ATTACK, WRITTEN, Settings, Suite, find, write
+from emrobust.evaluate.suites.write import ATTACK, WRITTEN, Settings, Suite, edit, find, write
 
 __all__ = [
     "ATTACK",
@@ -24,6 +24,7 @@ __all__ = [
     "Suite",
     "SuiteScore",
     "compare",
+    "edit",
     "find",
     "measure_file",
     "measure_shift",

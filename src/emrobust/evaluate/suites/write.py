@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,7 +14,8 @@ from emrobust import config, records, rng, runs
 from emrobust.errors import InputError
 from emrobust.evaluate.suites import plan
 from emrobust.evaluate.suites.plan import Language
-from emrobust.perturb import perturb
+from emrobust.perturb import Edit, perturb
+from emrobust.perturb.edits import join
 
 WRITTEN, ATTACK = "written", "attack"
 INDEX = "suites.json"
@@ -111,12 +112,7 @@ def _write_one(table: pa.Table, change: Change, path: Path) -> dict[str, Any]:
     before = list(zip(*(table[name].to_pylist() for name in names), strict=True))
     ids = table["record_id"].to_pylist()
     after = [change(list(texts), str(key)) for texts, key in zip(before, ids, strict=True)]
-    new = table
-    for place, name in enumerate(names):
-        at = new.schema.get_field_index(name)
-        column = pa.array([texts[place] for texts in after], pa.string())
-        new = new.set_column(at, table.schema.field(name), column)
-    records.write(path, table.schema, new.to_batches())
+    records.write(path, table.schema, _with_texts(table, after).to_batches())
     changed = [list(old) != texts for old, texts in zip(before, after, strict=True)]
     size = [sum(map(len, texts)) for texts in after]
     return {
@@ -125,6 +121,44 @@ def _write_one(table: pa.Table, change: Change, path: Path) -> dict[str, Any]:
         "characters": round(float(np.mean(size)), 1),
         "checksum": runs.checksum(path),
     }
+
+
+def _with_texts(table: pa.Table, texts: Sequence[Sequence[str]]) -> pa.Table:
+    """The table with other texts: those of each record's fields in order."""
+    for place, field in enumerate(records.text_fields(table.schema)):
+        at = table.schema.get_field_index(records.TEXT_PREFIX + field)
+        column = pa.array([of[place] for of in texts], pa.string())
+        table = table.set_column(at, table.schema.field(at), column)
+    return table
+
+
+def edit(table: pa.Table, edits: Sequence[Sequence[Edit]]) -> pa.Table:
+    """The table with edited texts.
+
+    Args:
+        table: records.
+        edits: of each record's joined text, in order and without overlaps. None lies in two text
+            fields: no word does.
+    """
+    metadata = table.schema.metadata or {}
+    gap = len(metadata.get(b"separator", b"\n").decode())
+    names = [records.TEXT_PREFIX + field for field in records.text_fields(table.schema)]
+    columns = [pc.utf8_trim_whitespace(table[name]).to_pylist() for name in names]
+    rows = zip(zip(*columns, strict=True), edits, strict=True)
+    return _with_texts(table, [_edit_fields(texts, of, gap) for texts, of in rows])
+
+
+def _edit_fields(texts: Sequence[str], edits: Sequence[Edit], gap: int) -> list[str]:
+    """Each field after its own edits; fields that are empty take no place in the joined text."""
+    found, place = [], 0
+    for text in texts:
+        end = place + len(text)
+        own = [
+            Edit(e.start - place, e.end - place, e.text) for e in edits if place <= e.start < end
+        ]
+        found.append(join(text, own))
+        place = end + gap if text else place
+    return found
 
 
 def _noise(severity: str, settings: Settings) -> Change:
