@@ -7,6 +7,7 @@ computed anew; an `Anchor` that is kept elsewhere shows both.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -85,7 +86,8 @@ def verify(database: Database, anchor: Anchor | None = None) -> Verified:
         ChainError: names the first row that is not what was written, or is missing.
     """
     with database.snapshot() as connection:
-        rows, head = follow(_stream(connection, sa.select(AUDIT).order_by(AUDIT.c.seq)), anchor)
+        with _stream(connection, sa.select(AUDIT).order_by(AUDIT.c.seq)) as log:
+            rows, head = follow(log, anchor)
         kept = removed = 0
         for action, table in _RECORDED:
             present = _compare(connection, table, action)
@@ -129,21 +131,25 @@ def _compare(connection: sa.Connection, table: sa.Table, action: str) -> int:
     query = sa.select(table, *told).join_from(
         table, AUDIT, AUDIT.c.event == table.c.id, isouter=True
     )
-    number = 0
-    for found in _stream(connection, query):
-        number += 1
-        row = {column.name: found[column.name] for column in table.c}
-        if found["action"] != action:
-            raise ChainError(f"{table.name}: the audit log knows nothing of {row['id']}", _TAMPERED)
-        if found["told"] != digest(row):
-            raise ChainError(f"{table.name}: {row['id']} is not what was written", _TAMPERED)
-    return number
+    with _stream(connection, query) as rows:
+        return sum(_agrees(table, action, found) for found in rows)
 
 
-def _stream(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[dict[str, Any]]:
-    streaming = connection.execution_options(yield_per=_AT_ONCE)
-    for row in streaming.execute(query).mappings():
-        yield dict(row)
+def _agrees(table: sa.Table, action: str, found: Mapping[str, Any]) -> bool:
+    """True for a row that the log knows as it is; anything else is an error."""
+    row = {column.name: found[column.name] for column in table.c}
+    if found["action"] != action:
+        raise ChainError(f"{table.name}: the audit log knows nothing of {row['id']}", _TAMPERED)
+    if found["told"] != digest(row):
+        raise ChainError(f"{table.name}: {row['id']} is not what was written", _TAMPERED)
+    return True
+
+
+@contextlib.contextmanager
+def _stream(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Iterator[dict[str, Any]]]:
+    """Rows, some at a time; the cursor is closed even where a reader stops early."""
+    with connection.execute(query, execution_options={"yield_per": _AT_ONCE}) as result:
+        yield (dict(row) for row in result.mappings())
 
 
 def write_anchor(path: Path, anchor: Anchor) -> None:

@@ -98,12 +98,13 @@ class Database:
             raise UnavailableError(f"{self.name}: all connections are in use", _WAIT) from None
 
 
-def connect(url: str) -> Database:
+def connect(url: str, *, create: bool = True) -> Database:
     """The database at a URL, or the SQLite file at a path; nothing is asked of it yet.
 
     Args:
         url: ``sqlite:///file.db``, ``postgresql://user:${NAME}@host/database`` or a file's path;
             ``${NAME}`` takes an environment variable.
+        create: make an SQLite file that is not there.
 
     Raises:
         StoreError: the URL cannot be understood, or names another kind of database.
@@ -113,7 +114,7 @@ def connect(url: str) -> Database:
     parsed = _parse(url)
     kind = parsed.get_backend_name()
     if kind == "sqlite":
-        return _open_file(parsed.database)
+        return _open_file(parsed.database, create=create)
     if kind != "postgresql":
         raise StoreError(f"a store cannot be in {kind}", "It can be in SQLite or PostgreSQL.")
     return _open_server(parsed)
@@ -138,11 +139,14 @@ def _misunderstood() -> StoreError:
     )
 
 
-def _open_file(database: str | None) -> Database:
+def _open_file(database: str | None, *, create: bool) -> Database:
     if not database or database == ":memory:":
         raise StoreError("a store in memory would be lost", "Name a file: sqlite:///store.db")
     path = Path(database)
-    _make_private(path)
+    if create:
+        _make_private(path)
+    elif not path.is_file():
+        raise StoreError(f"the store {path} does not exist", "`emrobust store upgrade` makes one.")
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),
         connect_args={"timeout": BUSY_SECONDS},

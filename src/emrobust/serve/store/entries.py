@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import secrets
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,8 +30,13 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 
 def new_id() -> str:
-    """A random id, of 36 characters."""
-    return str(uuid.uuid4())
+    """A UUID of version 7 (RFC 9562), 36 characters: the time, then 74 random bits.
+
+    Ids that grow keep the index's new entries on few pages; random ones would write one each.
+    """
+    drawn = secrets.randbits(74)
+    head = (time.time_ns() // 1_000_000) << 16 | 7 << 12 | drawn >> 62
+    return str(uuid.UUID(int=head << 64 | 0b10 << 62 | drawn & ((1 << 62) - 1)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,134 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from emrobust.errors import InputError, NotFoundError, SourceError
+from emrobust.serve import store as room
+from emrobust.serve.store import clock, jobs
+from emrobust.serve.store.schema import JOBS
+
+
+@pytest.fixture
+def base(opened):
+    return opened.database
+
+
+def queue(base, **given):
+    values = {"actor": "k1", "task": "diagnose", "model": "zh@1", "source": "a.csv", "target": "b"}
+    return jobs.queue(base, **{**values, **given})
+
+
+def abandon(base, job):
+    """As if the lease had run out."""
+    with base.write() as connection:
+        over = sa.update(JOBS).where(JOBS.c.id == job.id).values(lease=clock.now(-1))
+        connection.execute(over)
+
+
+def actions(opened):
+    return [row["action"] for row in opened.audit()]
+
+
+def test_a_job_goes_from_queued_to_done(opened, base):
+    job = queue(base, total=10)
+    assert jobs.get(base, job.id) == job
+
+    def handle(held, beat):
+        assert (held.state, held.attempts, held.worker) == ("running", 1, "w")
+        beat(10)
+
+    done = jobs.work(base, "w", handle)
+    assert (done.state, done.done, done.total) == ("done", 10, 10)
+    assert jobs.work(base, "w", handle) is None
+    assert actions(opened) == ["job queued", "job started", "job done"]
+    room.verify(base)
+
+
+def test_many_workers_share_jobs_and_none_is_done_twice(base):
+    queued = {queue(base).id for _ in range(6)}
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(lambda n: jobs.claim(base, f"w{n}"), range(8)))
+    ids = [job.id for job in taken if job]
+    assert sorted(ids) == sorted(queued)
+
+
+def test_the_job_of_a_dead_worker_is_taken_again_where_it_was(base):
+    queue(base)
+    first = jobs.claim(base, "first", lease=60)
+    assert jobs.beat(base, first, 7)
+    assert jobs.claim(base, "second") is None
+    abandon(base, first)
+    second = jobs.claim(base, "second")
+    assert (second.done, second.attempts) == (7, 2)
+    # The first was only slow; it is told, and changes nothing any more.
+    assert not jobs.beat(base, first, 99)
+    assert not jobs.finish(base, first)
+    assert not jobs.fail(base, first, "late")
+    assert jobs.get(base, first.id) == second
+
+
+def test_a_job_that_outlives_its_workers_is_failed(opened, base):
+    job = queue(base)
+    for _ in range(jobs.MOST_ATTEMPTS):
+        abandon(base, jobs.claim(base, "w"))
+    assert jobs.claim(base, "w") is None
+    failed = jobs.get(base, job.id)
+    assert failed.state == "failed"
+    assert "workers in a row" in failed.reason
+    assert actions(opened)[-1] == "job failed"
+
+
+def test_errors_fail_a_job_without_the_text(base):
+    errors = [SourceError("row 3 is broken"), ValueError("患者三天前")]
+
+    def handle(_, __):
+        raise errors.pop()
+
+    for reason in ("an unforeseen ValueError", "row 3 is broken"):
+        queue(base)
+        failed = jobs.work(base, "w", handle)
+        assert (failed.state, failed.reason) == ("failed", reason)
+
+
+def test_a_cancelled_job_stops_its_worker_and_stays_cancelled(opened, base):
+    waiting, running = queue(base), queue(base)
+    assert jobs.cancel(base, waiting.id, "dr").state == "cancelled"
+    steps = []
+
+    def handle(held, beat):
+        beat(1)
+        jobs.cancel(base, held.id, "dr")
+        beat(2)
+        steps.append("too far")
+
+    assert jobs.work(base, "w", handle).state == "cancelled"
+    assert not steps
+    assert jobs.cancel(base, running.id, "dr").done == 1
+    assert actions(opened).count("job cancelled") == 2
+    with pytest.raises(NotFoundError):
+        jobs.cancel(base, "no", "dr")
+    with pytest.raises(InputError):
+        queue(base, source="a\nb")
+
+
+def test_a_lease_runs_out_by_itself(base):
+    queue(base)
+    started, stop = threading.Event(), threading.Event()
+
+    def dawdle(_, beat):
+        started.set()
+        stop.wait(10)
+        beat(1)
+
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(jobs.work, base, "slow", dawdle, 0.2)
+        assert started.wait(10)
+        while jobs.work(base, "quick", lambda held, beat: beat(held.done + 5)) is None:
+            time.sleep(0.02)
+        stop.set()
+        assert slow.result().worker == "quick"
+    (job,) = jobs.newest(base)
+    assert (job.state, job.done, job.attempts) == ("done", 5, 2)
