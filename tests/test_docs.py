@@ -88,6 +88,17 @@ def test_every_command_of_the_guide_to_deidentification_runs(tmp_path, monkeypat
         assert Path(name).stat().st_size > 0, name
 
 
+@pytest.mark.slow
+def test_every_command_of_the_guide_to_packages_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in commands(ROOT / "docs" / "package.md"):
+        program, *words = shlex.split(command)
+        assert program == "emrobust"
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception}"
+    assert Path("predictions.csv").stat().st_size > 0
+
+
 def test_both_readmes_have_the_same_commands():
     english, chinese = ROOT / "README.md", ROOT / "README.zh-CN.md"
     assert commands(english) == commands(chinese)
