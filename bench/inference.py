@@ -1,14 +1,14 @@
 """Texts a second, and milliseconds of one text: a package's engine beside `transformers.pipeline`.
 
     python bench/inference.py [--quick] [--data TABLE.csv --columns complaint,description]
-                              [--run RUN --prepared FOLDER] [--threads 2] [--batch-tokens 512]
+                              [--size small|base] [--run RUN --prepared FOLDER] [--threads 2]
 
-Both sides have the same weights (the embedded encoder, or a run's transformer) and the same
-tokenizer, cut texts at 128 tokens, and start from strings. The peer is fp32 in PyTorch with its own
-batching: a text at a time (its default), and in batches of 32; ``peer`` is the better of the two.
-``ours`` is the quicker of fp32 and int8 by ONNX Runtime, as a package chooses by its self-test.
-``variants`` are the texts a second of both, and of PyTorch in bf16 with our sorting. Without
-``--data`` the texts are the made-up clinic's. ``--run`` adds what int8 does to macro-F1 on a
+Both sides have the same weights (the embedded encoder, random ones of RoBERTa-base's size, or a
+run's) and the same tokenizer, cut texts at 128 tokens, and start from strings. The peer is fp32 in
+PyTorch with its own batching: a text at a time (its default), and in batches of 32; ``peer`` is the
+better of the two. ``ours`` is the quicker of fp32 and int8 by ONNX Runtime, as a package chooses by
+its self-test. ``variants`` are the texts a second of both, and of PyTorch in bf16 with our sorting.
+Without ``--data`` the texts are the made-up clinic's. ``--run`` adds what int8 does to macro-F1 on a
 run's test records.
 """
 
@@ -27,14 +27,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModel, PreTrainedModel, pipeline
+from transformers import AutoModel, BertConfig, BertModel, PreTrainedModel, pipeline
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from emrobust import records, registry
 from emrobust.clinic.chart import write_block
 from emrobust.clinic.model import build
 from emrobust.encoder import checkpoint, embedded
-from emrobust.models.estimator import TextClassifier
 from emrobust.models.thresholds import macro_f1
 from emrobust.models.transformer import Transformer
 from emrobust.package import engine, export, graph, layout, load, tokens
@@ -84,17 +83,23 @@ def make_peer(network: Transformer) -> Callable[..., Any]:
     return made
 
 
-def make_network(run: Path | None) -> tuple[Transformer, TextClassifier | None]:
-    """A run's network, or the embedded encoder with a random output layer."""
+def make_network(run: Path | None, size: str) -> Transformer:
+    """A run's network; or, with a random head, the embedded encoder or one of the other size."""
     if run is not None:
-        fitted = training.load(run).estimator()
-        network = getattr(fitted, "network_", None)
+        network = getattr(training.load(run).estimator(), "network_", None)
         if not isinstance(network, Transformer):
             raise SystemExit(f"{run} is no run of a transformer")
-        return network.cpu().eval(), fitted
+        return network.cpu().eval()
     torch.manual_seed(0)
-    settings = registry.settings("model", "transformer", {"checkpoint": embedded.NAME})
-    return Transformer.new(["头痛三天"], OUTPUTS, settings).eval(), None
+    with tempfile.TemporaryDirectory() as folder, checkpoint.quiet():
+        name = embedded.NAME
+        if size == "base":
+            name = folder
+            tokenizer = checkpoint.read_tokenizer(embedded.folder())
+            tokenizer.save_pretrained(folder)
+            BertModel(BertConfig(vocab_size=len(tokenizer))).save_pretrained(folder)
+        settings = registry.settings("model", "transformer", {"checkpoint": name})
+        return Transformer.new(["头痛三天"], OUTPUTS, settings).eval()
 
 
 def read_texts(path: Path | None, columns: Sequence[str], count: int) -> list[str]:
@@ -190,6 +195,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--columns", default="complaint,description")
+    parser.add_argument("--size", choices=("small", "base"), default="small")
     parser.add_argument("--run", type=Path)
     parser.add_argument("--prepared", type=Path)
     parser.add_argument("--threads", type=int)
@@ -201,7 +207,7 @@ def main() -> None:
     texts = read_texts(
         given.data, given.columns.split(","), given.texts or (96 if given.quick else 1024)
     )
-    network, _ = make_network(given.run)
+    network = make_network(given.run, given.size)
     with tempfile.TemporaryDirectory() as folder:
         ours = make_ours(network, Path(folder), threads, given.batch_tokens)
         encode = tokens.SubwordEncoder(Path(folder) / layout.TOKENIZER, MAX_LENGTH)
