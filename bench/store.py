@@ -60,6 +60,18 @@ def prediction(number: int) -> store.Prediction:
     )
 
 
+def alone(url: str, requests: int) -> tuple[float, float]:
+    """Median and 99th percentile of the milliseconds that a lone request waits for the disk."""
+    waited = []
+    with store.open_store(store.StoreSettings(url=url)) as opened:
+        for number in range(requests):
+            began = time.perf_counter()
+            opened.record(prediction(number))
+            waited.append(1000 * (time.perf_counter() - began))
+    cuts = statistics.quantiles(waited, n=100)
+    return cuts[49], cuts[98]
+
+
 def in_threads(rows: int, run: Callable[[range], None]) -> float:
     """Rows a second of a function that `THREADS` threads call with their share."""
     shares = [range(start, rows, THREADS) for start in range(THREADS)]
@@ -239,6 +251,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
         for turn in range(repeats):
             rates["ours"].append(ours(f"{folder}/ours{turn}.db", rows))
             rates["peer"].append(peer(f"{folder}/peer{turn}.db", few))
+        median, worst = alone(f"{folder}/alone.db", few * 2)
         database = store.connect(f"{folder}/ours0.db")
         began = time.perf_counter()
         verified = store.verify(database)
@@ -251,6 +264,8 @@ def measure(*, quick: bool) -> dict[str, Any]:
         "peer": round(other, 1),
         "ratio": round(one / other, 2),
         "unit": "rows/s",
+        "alone_ms_p50": round(median, 2),
+        "alone_ms_p99": round(worst, 2),
         "verified_per_second": round(verified.rows / seconds),
     }
 

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -215,7 +216,7 @@ def test_a_server_that_drops_all_connections_loses_nothing(postgres_url, predict
         thread.start()
         try:
             futures = []
-            for number in range(1500):
+            for number in range(900):
                 futures.append(opened.submit(prediction(number)))
                 time.sleep(0.0003)
             for future in futures:
@@ -223,7 +224,41 @@ def test_a_server_that_drops_all_connections_loses_nothing(postgres_url, predict
         finally:
             done.set()
             thread.join()
-        assert room.verify(opened.database).kept == 1500
+        assert room.verify(opened.database).kept == 900
+
+
+@pytest.mark.postgres
+def test_a_server_that_is_away_refuses_and_comes_back(postgres, postgres_url, prediction):
+    def admit(wanted):
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE store ALLOW_CONNECTIONS {wanted}")
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'store'"
+            )
+
+    settings = room.StoreSettings(url=postgres_url, patience=0.2)
+    try:
+        with room.open_store(settings) as opened:
+            opened.record(prediction(0))
+            admit("false")
+            with pytest.raises(UnavailableError, match="127.0.0.1/store (does not answer|is away)"):
+                opened.record(prediction(1))
+            with pytest.raises(UnavailableError):
+                room.open_store(settings)
+            admit("true")
+            opened.record(prediction(2))
+        patient = room.StoreSettings(url=postgres_url, patience=30)
+        with room.open_store(patient) as opened:
+            admit("false")
+            waiting = opened.submit(prediction(3))
+            time.sleep(0.3)
+            assert not waiting.done()
+            admit("true")
+            waiting.result()
+            assert [row["record_id"] for row in opened.predictions()] == ["V0", "V2", "V3"]
+            room.verify(opened.database)
+    finally:
+        admit("true")
 
 
 def test_wrong_urls_are_explained_without_the_password(tmp_path, monkeypatch):
@@ -251,6 +286,7 @@ def test_a_wrong_password_and_a_missing_database_are_told_at_once(postgres):
     cases = {
         base.set(password="hunter2"): "refuses this user or password",
         base.set(database="absent"): "no such database",
+        base.set(username="absent"): "refuses this user or password",
     }
     for url, message in cases.items():
         with pytest.raises(StoreError, match=message) as caught:

@@ -25,7 +25,10 @@ BUSY_SECONDS = 5.0
 # Any number will do that no other program takes in the same database.
 LOCK = int.from_bytes(b"emrobust", "big") >> 1
 
+_NOT_ADMITTED = ("authentication failed", "no password supplied", "role ", "pg_hba.conf")
+
 _URL = re.compile(r"^\w[\w+.-]*://")
+_MEANT = re.compile(r"^(sqlite|postgres\w*):|:.*@")  # a URL that went wrong, and no path
 _AWAY = ("08", "57P", "40001", "40P01", "55P03", "53300", "25P03")
 _REFUSED = {
     "28": ("the database refuses this user or password", "Check both in the URL."),
@@ -33,6 +36,14 @@ _REFUSED = {
     "42501": ("this user lacks a right", "Let the database's owner run `emrobust store upgrade`."),
     "P0001": ("the row may not be changed", "What was recorded stays as it is."),
     "42P01": ("its tables are missing", "Run `emrobust store upgrade` on it."),
+}
+# A server that vanished without a word is noticed within half a minute.
+_NETWORK = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
 }
 _WAIT = "Nothing of this call was acknowledged; the same call is right once it is back."
 
@@ -123,7 +134,7 @@ def connect(url: str, *, create: bool = True) -> Database:
 def _parse(url: str) -> sa.URL:
     expanded = config.expand_variables(url, "the store's URL")
     if not _URL.match(expanded):
-        if "@" in expanded or expanded.startswith(("sqlite:", "postgres")):
+        if _MEANT.search(expanded):
             raise _misunderstood()  # it may hold a password, so it is not shown
         return sa.URL.create("sqlite", database=expanded)
     try:
@@ -182,7 +193,7 @@ def _open_server(url: sa.URL) -> Database:
     try:
         engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
-            connect_args={"connect_timeout": 5, "tcp_user_timeout": 10_000},
+            connect_args=_NETWORK,
             pool_pre_ping=True,  # after the server came back, old connections are dead
             hide_parameters=True,
         )
@@ -220,7 +231,7 @@ def explain(error: exc.DBAPIError, name: str) -> EmrobustError:
 
 def _of_connection(said: str, name: str) -> EmrobustError:
     """While connecting the driver gives no code, only words; they are looked at and not shown."""
-    if "authentication failed" in said or "no password supplied" in said:
+    if any(words in said for words in _NOT_ADMITTED):
         what, hint = _REFUSED["28"]
     elif "database" in said and "does not exist" in said:
         what, hint = _REFUSED["3D"]

@@ -7,8 +7,8 @@
 
 A worker holds a lease and renews it with every report of progress (`beat`). A killed worker's
 lease runs out, and another worker takes the job. A worker that comes back too late is told so by
-its next report, and must not touch the job's files any more. A job that outlived `MOST_ATTEMPTS`
-workers is failed, since it is probably what kills them. Machines that share a PostgreSQL need
+its next report, and must not touch the job's files any more. A job is failed when `MOST_STALLS`
+workers in a row were stopped before they finished a row, since it is probably what kills them. Machines that share a PostgreSQL need
 clocks that agree to well within a lease.
 """
 
@@ -28,7 +28,7 @@ from emrobust.serve.store.schema import JOBS
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 LEASE_SECONDS = 30.0
-MOST_ATTEMPTS = 5
+MOST_STALLS = 5
 _PATH = 1000
 
 
@@ -48,6 +48,7 @@ class Job:
         total: rows, where they were counted.
         done: rows that are finished for certain; a new worker goes on behind them.
         attempts: workers that took it.
+        stalls: those of them, since the last progress, that have made none.
         worker: who holds it.
         lease: until when.
         finished: when it came to an end.
@@ -65,6 +66,7 @@ class Job:
     total: int | None
     done: int
     attempts: int
+    stalls: int
     worker: str | None
     lease: str | None
     finished: str | None
@@ -102,6 +104,7 @@ def queue(
         total=total,
         done=0,
         attempts=0,
+        stalls=0,
         worker=None,
         lease=None,
         finished=None,
@@ -136,9 +139,9 @@ def claim(database: Database, worker: str, lease: float = LEASE_SECONDS) -> Job 
     with database.write() as connection:
         while (found := connection.execute(free).mappings().one_or_none()) is not None:
             job = _read(found)
-            if job.attempts < MOST_ATTEMPTS:
+            if job.stalls < MOST_STALLS:
                 return _take(database, connection, job, worker, lease)
-            reason = f"{job.attempts} workers in a row were stopped while they had it"
+            reason = f"{job.stalls} workers in a row were stopped before they finished a row of it"
             _close(database, connection, job, "failed", worker, reason=reason)
     return None
 
@@ -149,6 +152,7 @@ def _take(
     values = {
         "state": "running",
         "attempts": job.attempts + 1,
+        "stalls": job.stalls + 1,
         "worker": short(worker, "worker"),
         "lease": clock.now(lease),
     }
@@ -167,7 +171,9 @@ def beat(database: Database, job: Job, done: int, lease: float = LEASE_SECONDS) 
         done: rows whose results are on disk.
         lease: seconds from now.
     """
-    values = {"done": done, "lease": clock.now(lease)}
+    values: dict[str, int | str] = {"done": done, "lease": clock.now(lease)}
+    if done > job.done:
+        values["stalls"] = 0
     with database.write() as connection:
         changed = connection.execute(sa.update(JOBS).where(_held(job)).values(values))
         return changed.rowcount == 1

@@ -86,6 +86,7 @@ JOBS = sa.Table(
     sa.Column("total", sa.BigInteger),
     sa.Column("done", sa.BigInteger, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("stalls", sa.Integer, nullable=False),
     sa.Column("worker", _NAME),
     sa.Column("lease", _TIME),
     sa.Column("finished", _TIME),

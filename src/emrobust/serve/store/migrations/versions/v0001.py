@@ -134,6 +134,7 @@ def _make_administration() -> None:
         sa.Column("total", sa.BigInteger),
         sa.Column("done", sa.BigInteger, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("stalls", sa.Integer, nullable=False),
         sa.Column("worker", _NAME),
         sa.Column("lease", _TIME),
         sa.Column("finished", _TIME),
