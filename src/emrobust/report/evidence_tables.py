@@ -27,6 +27,11 @@ _LEFT = 0.2
 # A suite that changes fewer of its texts may be of another language than they are.
 _CHANGED = 0.5
 _FOUND = 5
+# How the errors begin that say why a part is missing, and the words for them.
+_REASONS = {
+    "the texts of the test records were not found": "reason_texts",
+    "a cross-validated run has no single model": "reason_folds",
+}
 Rows = list[tuple[str, ...]]
 
 
@@ -42,8 +47,22 @@ def present(evidence: Evidence | None, language: str) -> dict[str, Any]:
         "groups": _groups(given, words),
         "discovery": _discovery(given, words),
         "significance": _significance(given, words),
-        "missing": [(part, reason.split("\n")) for part, reason in given.missing.items()],
+        "missing": [
+            (_part(part, words), _reason(reason, words)) for part, reason in given.missing.items()
+        ],
     }
+
+
+def _part(part: str, words: Words) -> str:
+    """What is missing, in the reader's language: ``suites``, or ``suite noise-3``."""
+    kind, _, name = part.partition(" ")
+    return words(f"part_{kind}", name=name)
+
+
+def _reason(reason: str, words: Words) -> list[str]:
+    """The commonest reasons in the reader's language, the others as the program says them."""
+    key = next((key for begin, key in _REASONS.items() if reason.startswith(begin)), "")
+    return [words(key)] if key else reason.split("\n")
 
 
 def cautions(evidence: Evidence | None, language: str) -> list[str]:
@@ -210,6 +229,8 @@ def _suite(suite: SuiteScore, words: Words) -> tuple[str, ...]:
 def _titled(suite: SuiteScore, words: Words) -> str:
     """The suite's name; with a word on it where most texts were left as they are."""
     name = words.known(f"suite_{suite.name}").removeprefix("suite_")
+    if suite.kind == "attack":
+        name = words("suite_attack", name=suite.name.removeprefix("attack-"))
     changed = suite.about.get("changed", 1.0)
     if changed >= _CHANGED:
         return name
@@ -243,7 +264,10 @@ def _hardest(suite: SuiteScore) -> Rows:
 
 
 def _named(aspect: str, value: str, words: Words) -> tuple[str, str]:
-    return words(f"aspect_{aspect}"), words("others") if value == OTHERS else value
+    shown = words("others") if value == OTHERS else value
+    if aspect == "sex":
+        shown = words.known(f"sex_{value}").removeprefix("sex_")
+    return words(f"aspect_{aspect}"), shown
 
 
 def _groups(given: Evidence, words: Words) -> dict[str, Any] | None:

@@ -57,6 +57,10 @@ class Label(NamedTuple):
     spread: Markup
 
 
+# What happened once is shown only where little else is there.
+_FEW_PAIRS = 5
+
+
 def measures(evaluation: Evaluation) -> list[str]:
     """The key measures that this task has."""
     return [measure for measure in _CARDS if measure in evaluation.scores]
@@ -145,7 +149,8 @@ def weakest(evaluation: Evaluation) -> list[LabelScore]:
 def confused(evaluation: Evaluation, most: int = 15) -> list[tuple[str, str, int, float, float]]:
     """Missed, added, records, share of the missed label's cases, length of the bar (0 to 1)."""
     support = {label.name: label.support for label in evaluation.per_label}
-    pairs = evaluation.confused[:most]
+    often = [pair for pair in evaluation.confused[:most] if pair.count > 1]
+    pairs = often if len(often) >= _FEW_PAIRS else evaluation.confused[:_FEW_PAIRS]
     longest = max((pair.count for pair in pairs), default=1)
     return [
         (p.missed, p.added, p.count, p.count / max(support[p.missed], 1), p.count / longest)
