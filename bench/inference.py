@@ -8,8 +8,8 @@ run's) and the same tokenizer, cut texts at 128 tokens, and start from strings. 
 PyTorch with its own batching: a text at a time (its default), and in batches of 32; ``peer`` is the
 better of the two. ``ours`` is the quicker of fp32 and int8 by ONNX Runtime, as a package chooses by
 its self-test. ``variants`` are the texts a second of both, and of PyTorch in bf16 with our sorting.
-Without ``--data`` the texts are the made-up clinic's. ``--run`` adds what int8 does to macro-F1 on a
-run's test records.
+Without ``--data`` the texts are the made-up clinic's. ``--run`` adds what int8 does to macro-F1 on
+a run's test records.
 """
 
 from __future__ import annotations

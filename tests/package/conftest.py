@@ -44,7 +44,7 @@ def project(tmp_path_factory, easy, bert):
             },
         },
         "labels": {"kind": "plain"},
-        "train": {"epochs": 2, "learning_rate": 5e-3},
+        "train": {"epochs": 2, "learning_rate": 5e-3, "max_length": 64},
         "evaluate": {"bootstrap": 0},
     }  # fmt: skip
     models = {

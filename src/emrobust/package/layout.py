@@ -70,7 +70,11 @@ def is_package(folder: Path) -> bool:
 def seal(folder: Path, facts: dict[str, Any]) -> None:
     """Write the manifest and its checksum; nothing may be changed afterwards."""
     runs.write_manifest(folder, {"what": WHAT, "version": VERSION, **facts})
-    runs.write_text(folder / DIGEST, runs.checksum(folder / runs.MANIFEST) + "\n")
+    runs.write_text(folder / DIGEST, _digest(folder))
+
+
+def _digest(folder: Path) -> str:
+    return runs.checksum(folder / runs.MANIFEST) + "\n"
 
 
 def verify(folder: Path, today: dt.date | None = None) -> dict[str, Any]:
@@ -102,10 +106,10 @@ def verify(folder: Path, today: dt.date | None = None) -> dict[str, Any]:
 def _verify_manifest(folder: Path) -> None:
     """The manifest vouches for all other files, so something must vouch for it."""
     try:
-        expected = (folder / DIGEST).read_text(encoding="ascii").strip()
+        expected = (folder / DIGEST).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         expected = ""
-    if expected != runs.checksum(folder / runs.MANIFEST):
+    if expected != _digest(folder):
         raise RunError(
             f"{folder / runs.MANIFEST} or {DIGEST} beside it was changed after it was written",
             "Copy the package again from where it came, or export the run again.",
