@@ -67,8 +67,16 @@ def test_every_command_of_the_readme_runs(clone):
         assert list((clone / report).rglob("report.html")), report
 
 
+def follow(guide: Path) -> None:
+    """Run every command of a guide in this process, since every start of Python costs a second."""
+    for command in commands(guide):
+        program, *words = shlex.split(command)
+        assert program == "emrobust"
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception}"
+
+
 def test_every_command_of_the_guide_to_deidentification_runs(tmp_path, monkeypatch):
-    """In this process, since every start of Python costs a second."""
     guide = ROOT / "docs" / "deid.md"
     monkeypatch.chdir(tmp_path)
     (project,) = blocks(guide, "toml")
@@ -78,11 +86,7 @@ def test_every_command_of_the_guide_to_deidentification_runs(tmp_path, monkeypat
     Path("corrections.json").write_text(
         json.dumps({"version": 1, "sheet": "a", "documents": reviewed}), encoding="utf-8"
     )
-    for command in commands(guide):
-        program, *words = shlex.split(command)
-        assert program == "emrobust"
-        done = CliRunner().invoke(app, words)
-        assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception}"
+    follow(guide)
     for name in ("treated/deid_report.html", "table.deid_report.html", "sheet.html",
                  "decisions.csv", "keys/table.mapping", "treated/local.json"):  # fmt: skip
         assert Path(name).stat().st_size > 0, name
@@ -91,12 +95,18 @@ def test_every_command_of_the_guide_to_deidentification_runs(tmp_path, monkeypat
 @pytest.mark.slow
 def test_every_command_of_the_guide_to_packages_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for command in commands(ROOT / "docs" / "package.md"):
-        program, *words = shlex.split(command)
-        assert program == "emrobust"
-        done = CliRunner().invoke(app, words)
-        assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception}"
+    follow(ROOT / "docs" / "package.md")
     assert Path("predictions.csv").stat().st_size > 0
+
+
+def test_every_command_of_the_guide_to_evidence_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    follow(ROOT / "docs" / "evidence.md")
+    for name in ("quality/quality.html", "report/report.html", "report/attack.html",
+                 "cases/cases.html", "card/model_card.html"):  # fmt: skip
+        assert (Path("evidence") / name).stat().st_size > 0, name
+    transfer = json.loads(Path("evidence/transfer/metrics.json").read_text(encoding="utf-8"))
+    assert "attack-first-zh_combined" in transfer["evidence"]["suites"]
 
 
 def test_both_readmes_have_the_same_commands():
