@@ -99,6 +99,7 @@ def test_every_command_of_the_guide_to_packages_runs(tmp_path, monkeypatch):
     assert Path("predictions.csv").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_every_command_of_the_guide_to_evidence_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     follow(ROOT / "docs" / "evidence.md")
