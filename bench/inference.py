@@ -48,7 +48,7 @@ PEER_BATCH = 32
 Answer = Callable[[Sequence[str]], np.ndarray]
 
 
-class Classifier(PreTrainedModel):  # type: ignore[misc]  # transformers is untyped here
+class Classifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # transformers' own
     """The network as `transformers.pipeline` takes it: transformers' own encoder and attention."""
 
     _supports_sdpa = True
@@ -75,7 +75,8 @@ def make_peer(network: Transformer) -> Callable[..., Any]:
     with tempfile.TemporaryDirectory() as folder, checkpoint.quiet():
         network.encoder.save_pretrained(folder)
         encoder = AutoModel.from_pretrained(folder, dtype="float32", attn_implementation="sdpa")
-    model = Classifier(network, checkpoint.without_pooler(encoder)).eval()
+    model = Classifier(network, checkpoint.without_pooler(encoder))
+    model.train(mode=False)
     with checkpoint.quiet():
         made: Callable[..., Any] = pipeline(
             "text-classification", model=model, tokenizer=network.tokenizer, device="cpu"
@@ -183,7 +184,7 @@ def measure_loss(run: Path, prepared: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         export.export(run, Path(folder) / "package")
         for precision in ("fp32", "int8"):
-            package = load(Path(folder) / "package", precision=precision)  # type: ignore[arg-type]  # a literal by the line above
+            package = load(Path(folder) / "package", precision=precision)
             decided = package.decide(package.predict_proba(rows.texts))
             found[f"macro_f1_{precision}"] = macro_f1(truth, decided.astype(bool))
     found["int8_loss_points"] = (found["macro_f1_fp32"] - found["macro_f1_int8"]) * 100
