@@ -91,7 +91,8 @@ def interrupt(
     broken = write_task(tmp_path / "broken", network, easy, bert, epochs, masked_lm=masked_lm)
     moment = rng.generator(0, network)
     killed = resumable = 0
-    while killed < kills:
+    # A kill before the first checkpoint shows little, so at least one comes after it.
+    while killed < kills or (not resumable and killed < kills + 20):
         lasted = kill_after(broken, moment.uniform(0.1, 0.7) * lasts)
         if lasted is None:
             killed += 1
