@@ -200,7 +200,7 @@ def kill_often(url: str, kills: int, folder: Path) -> dict[str, Any]:
         "lost": lost,
         "jobs": count(database, JOBS),
         "jobs_done": len(finished),
-        "jobs_taken_again": sum(job.attempts > 1 for job in finished),
+        "jobs_taken_again": sum(job.attempts - 1 for job in finished),
         "jobs_behind": behind,
         "audit_rows": verified.rows,
         "removed": verified.removed,

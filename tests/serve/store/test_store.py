@@ -35,13 +35,14 @@ def everything(of):
 
 
 def test_predictions_and_feedback_come_back_as_they_were(opened, prediction):
-    made = [prediction(number, seconds=0.01) for number in range(30)]
+    made = [prediction(number, seconds=0.01, uncertain=("冠心病　不稳定",)) for number in range(30)]
     for future in [opened.submit(entry) for entry in made]:
         future.result()
     said = room.Feedback(actor="dr", prediction=made[3].id, verdict="changed", labels=("J06",))
     opened.record(said)
     row = opened.prediction(made[3].id)
     assert (row["record_id"], row["model"], row["actor"]) == ("V3", "zh@1", "k1")
+    assert '"冠心病　不稳定"' in row["result"]
     assert '"急性支气管炎":0.3333333333333333' in row["result"]
     assert {found["id"] for found in opened.predictions()} == {entry.id for entry in made}
     assert opened.feedback()[0]["labels"] == '["J06"]'
@@ -100,6 +101,8 @@ def test_with_a_key_texts_are_sealed_logged_and_erasable(url, prediction, tmp_pa
         ("probabilities", {"I20": float("nan")}),
         ("probabilities", {"x" * 201: 0.5}),
         ("chosen", ("line\n",)),
+        ("actor", "nul\0"),
+        ("task", "second\u2028line"),
     ],
 )
 def test_what_is_no_name_is_refused_without_being_repeated(opened_file, prediction, field, value):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import secrets
 import time
 import uuid
@@ -23,6 +24,8 @@ from emrobust.serve.store import clock
 from emrobust.serve.store.schema import FEEDBACK, PREDICTIONS
 from emrobust.serve.store.texts import Seal
 
+# Control characters, line ends and halves of a surrogate pair; wide blanks are in some labels.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 LONGEST = 200  # characters of a name, a label or an id
 MOST_LABELS = 5000
 
@@ -48,7 +51,7 @@ class Prediction:
         task: ``diagnose``, ``triage`` …
         model: name and version, ``name@version``.
         record_id: the visit's number where the caller gave one.
-        probabilities: label → calibrated probability.
+        probabilities: label → calibrated probability, of all labels or the likeliest.
         chosen: the labels decided for.
         uncertain: the prediction set.
         abstained: whether the model said that it is not sure.
@@ -244,11 +247,11 @@ def short(value: Any, what: str, longest: int = LONGEST) -> str:
     """A name that fits its column.
 
     Raises:
-        InputError: it is empty, longer than ``longest`` characters, or has unprintable ones.
+        InputError: it is empty, longer than ``longest`` characters, or holds a line end.
     """
-    if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
+    if not isinstance(value, str) or not 0 < len(value) <= longest or _UNFIT.search(value):
         raise InputError(
-            f"`{what}` must be 1 to {longest} printable characters",
+            f"`{what}` must be 1 to {longest} characters on one line",
             "It names something; a record's text does not belong there.",
         )
     return value

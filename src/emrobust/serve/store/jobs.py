@@ -8,8 +8,8 @@
 A worker holds a lease and renews it with every report of progress (`beat`). A killed worker's
 lease runs out, and another worker takes the job. A worker that comes back too late is told so by
 its next report, and must not touch the job's files any more. A job is failed when `MOST_STALLS`
-workers in a row were stopped before they finished a row, since it is probably what kills them. Machines that share a PostgreSQL need
-clocks that agree to well within a lease.
+workers in a row were stopped before they finished a row, since it is probably what kills them.
+Machines that share a PostgreSQL need clocks that agree to well within a lease.
 """
 
 from __future__ import annotations
