@@ -175,9 +175,13 @@ def _write_surroundings(run: Run, target: Path, notes: list[str]) -> None:
     """Labels, columns, de-identification, data use, licences and card: all but the model."""
     project = run.project
     runs.write_json(target / layout.LABELS, _label_table(run, notes))
-    kept = {"encoding", "delimiter", "separator", "label_separator", "columns"}
+    kept = {"encoding", "delimiter", "separator", "label_separator", "columns", "table"}
     source = project.source.model_dump(mode="json", include=kept, exclude_none=True)
-    runs.write_json(target / layout.SOURCE, source)
+    path = project.source.path
+    runs.write_json(
+        target / layout.SOURCE,
+        {"columns_of": source, "suffix": "" if path is None else path.suffix},
+    )
     # The key stays at home, and where it lay is nobody's business.
     settings = project.deid.model_dump(mode="json", exclude={"key_file"}, exclude_none=True)
     runs.write_json(

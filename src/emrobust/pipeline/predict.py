@@ -72,7 +72,10 @@ def _predict_by_run(folder: Path, data: Path, out: Path, today: dt.date | None) 
 
 
 def _predict_by_package(loaded: Package, data: Path, out: Path) -> runs.Summary:
-    source = Source(path=data, **runs.read_json(loaded.folder / layout.SOURCE))
+    saved = runs.read_json(loaded.folder / layout.SOURCE)
+    # Where the project's table lay is not known here, but of which kind it was.
+    known = Source(path=Path(f"absent{saved['suffix']}"), **saved["columns_of"])
+    source = source_of(known, data)
     settings = loaded.deid()
     if not settings.enabled:
         return prediction.predict(loaded.score, loaded.names, source, out)
