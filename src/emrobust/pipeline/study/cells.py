@@ -122,7 +122,7 @@ def _start(cell: Cell, out: Path, parallel: int) -> subprocess.Popen[bytes]:
     with runs.storage_errors(log):
         log.parent.mkdir(parents=True, exist_ok=True)
         writing: IO[bytes] = log.open("wb")
-    threads = max(1, (os.cpu_count() or 1) // parallel)
+    threads = max(1, len(os.sched_getaffinity(0)) // parallel)
     with writing:
         return subprocess.Popen(  # noqa: S603  # our own command on files that were just written
             [sys.executable, "-c", _COMMAND, "train", str(file),
