@@ -48,6 +48,9 @@ def test_readings_are_exact_ascending_and_keep_their_numbers(text):
         assert reading.start >= end
         end = reading.end
         assert text[reading.start : reading.end] in MEASURES.write(reading, reading.register)
+    numbers = lexicon.find_numbers(text)
+    alone = [MEASURES.read(text, numbers, which) for which in range(len(numbers))]
+    assert [reading for reading in alone if reading is not None] == MEASURES.find(text)
 
 
 def test_all_wrong_rows_are_told_with_their_lines(tmp_path):

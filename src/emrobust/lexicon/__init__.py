@@ -7,7 +7,7 @@ The lowest room beside the single files: normalisation, perturbation and guards 
 """
 
 from emrobust.lexicon.lexicon import Lexicon, Match, load
-from emrobust.lexicon.measures import Measures, Reading, load_measures
+from emrobust.lexicon.measures import Measures, Number, Reading, find_numbers, load_measures
 from emrobust.lexicon.table import REGISTERS, TYPES, Entry, Register, Use, held_out
 
 __all__ = [
@@ -17,9 +17,11 @@ __all__ = [
     "Lexicon",
     "Match",
     "Measures",
+    "Number",
     "Reading",
     "Register",
     "Use",
+    "find_numbers",
     "held_out",
     "load",
     "load_measures",

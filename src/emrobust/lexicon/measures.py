@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,6 +60,15 @@ class Reading(NamedTuple):
     numbers: tuple[str, ...]
 
 
+# A number, or two with a stroke between them, as it stands in a text.
+Number = re.Match[str]
+
+
+def find_numbers(text: str) -> list[Number]:
+    """Where measures may stand, from left to right."""
+    return list(_NUMBERS.finditer(text))
+
+
 class Measures:
     """Finds and writes measures.
 
@@ -90,19 +99,33 @@ class Measures:
             }
             for key, behind in self._at.items()
         }
+        # Numbers that are farther apart than this cannot want the same characters.
+        self._reach = max((len(b) for _, b in self._at), default=0) + max(
+            (len(a) for behind in self._at.values() for a in behind), default=0
+        )
 
     def find(self, text: str) -> list[Reading]:
         """Measures from left to right, whose numbers lie inside their bounds."""
-        found: list[Reading] = []
-        end = 0
-        for match in _NUMBERS.finditer(text):
-            reading = self._read(text, match, end)
-            if reading is not None:
-                found.append(reading)
-                end = reading.end
-        return found
+        found = self._follow(text, find_numbers(text))
+        return [reading for reading in found if reading is not None]
 
-    def _read(self, text: str, match: re.Match[str], done: int) -> Reading | None:
+    def read(self, text: str, numbers: Sequence[Number], which: int) -> Reading | None:
+        """The measure of one of a text's numbers, as `find` reads it; the others are not read."""
+        first = which
+        while first and numbers[first].start() - numbers[first - 1].end() < self._reach:
+            first -= 1
+        *_, reading = self._follow(text, numbers[first : which + 1])
+        return reading
+
+    def _follow(self, text: str, numbers: Iterable[Number]) -> Iterator[Reading | None]:
+        """The measure of each number; none takes what belongs to the one before it."""
+        end = 0
+        for number in numbers:
+            reading = self._read(text, number, end)
+            end = end if reading is None else reading.end
+            yield reading
+
+    def _read(self, text: str, match: Number, done: int) -> Reading | None:
         """The longest writing around a number, none of it before ``done``."""
         first, last = match.span()
         numbers = (match[1],) if match[2] is None else (match[1], match[2])

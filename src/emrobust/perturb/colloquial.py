@@ -51,5 +51,4 @@ class Colloquial(Perturbation):
 
     def propose(self, text: str, random: Random) -> list[Edit]:
         """See `Perturbation.propose`."""
-        found = self.table.places(text) + terms.measures(text, self.ways)
-        return terms.replace(text, found, self.gaps, random)
+        return terms.replace(text, self.table, self.gaps, random, self.ways)

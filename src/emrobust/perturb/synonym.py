@@ -48,7 +48,7 @@ class Synonym(Perturbation):
 
     def propose(self, text: str, random: Random) -> list[Edit]:
         """See `Perturbation.propose`."""
-        return terms.replace(text, self.table.places(text), self.gaps, random)
+        return terms.replace(text, self.table, self.gaps, random)
 
 
 def _neighbours(path: Path, types: tuple[Type, ...], least: float) -> terms.Swaps:

@@ -6,10 +6,9 @@ import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
-from typing import NamedTuple
 
 from emrobust import lexicon
-from emrobust.lexicon import Reading, Register
+from emrobust.lexicon import Number, Register
 from emrobust.perturb.edits import Edit
 from emrobust.perturb.perturbation import Gaps
 
@@ -17,15 +16,8 @@ _VALUE = re.compile(r"[ :：为]{0,2}[0-9]")
 Swaps = Mapping[str, tuple[str, ...]]
 
 
-class Rewriting(NamedTuple):
-    """A measure and the register to write it in."""
-
-    reading: Reading
-    register: Register
-
-
 # A place in a text with what may stand there instead.
-Place = tuple[int, int, tuple[str, ...] | Rewriting]
+Place = tuple[int, int, tuple[str, ...]]
 
 
 def join(tables: Iterable[Swaps]) -> Swaps:
@@ -71,37 +63,48 @@ def _vitals() -> frozenset[str]:
     return frozenset(form for entry in entries if entry.type == "vital" for form in entry.forms)
 
 
-def measures(text: str, ways: Mapping[Register, Register]) -> list[Place]:
-    """Where measures stand that can be written in another register.
+def replace(
+    text: str,
+    table: Table,
+    gaps: Gaps,
+    random: Random,
+    ways: Mapping[Register, Register] | None = None,
+) -> list[Edit]:
+    """Edits at some of the terms and measures, each with one of its words.
 
     Args:
         text: the original.
-        ways: register as it stands → register to write.
+        table: of the terms.
+        gaps: picks among the places.
+        random: draws them and their words.
+        ways: register in which a measure stands → register to write; absent: none is written.
     """
-    known = lexicon.load_measures()
-    return [
-        (reading.start, reading.end, Rewriting(reading, target))
-        for reading in known.find(text)
-        if (target := ways.get(reading.register)) is not None and known.has(reading, target)
-    ]
-
-
-def replace(text: str, found: list[Place], gaps: Gaps, random: Random) -> list[Edit]:
-    """Edits at some of the places, each with one of its words."""
-    draw = random.random
+    found = table.places(text)
+    # Numbers are picked before they are read, since most are not picked.
+    candidates = lexicon.find_numbers(text) if ways else []
     edits = []
-    for start, end, others in map(found.__getitem__, gaps.pick(len(found), random)):
-        words = _write(others)
-        edits.append(_edit(text, start, end, words[int(draw() * len(words))]))
+    for which in gaps.pick(len(found) + len(candidates), random):
+        if which < len(found):
+            start, end, words = found[which]
+        elif (place := _measure(text, candidates, which - len(found), ways or {})) is not None:
+            start, end, words = place
+        else:
+            continue
+        edits.append(_edit(text, start, end, words[int(random.random() * len(words))]))
     return edits
 
 
-def _write(others: tuple[str, ...] | Rewriting) -> Sequence[str]:
-    """What may be written: for measures only now, since most places are not picked."""
-    if not isinstance(others, Rewriting):
-        return others
-    written = lexicon.load_measures().write(others.reading, others.register)
-    return written[:1] if others.register == "formal" else written
+def _measure(
+    text: str, candidates: Sequence[Number], which: int, ways: Mapping[Register, Register]
+) -> Place | None:
+    """A number's measure in another register; None where it is no measure, or has no other."""
+    known = lexicon.load_measures()
+    reading = known.read(text, candidates, which)
+    target = None if reading is None else ways.get(reading.register)
+    if reading is None or target is None or not known.has(reading, target):
+        return None
+    written = known.write(reading, target)
+    return reading.start, reading.end, tuple(written[:1] if target == "formal" else written)
 
 
 def _edit(text: str, start: int, end: int, new: str) -> Edit:
