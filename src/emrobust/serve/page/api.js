@@ -1,0 +1,67 @@
+// The one way to the service. The key stands in a header; what fails becomes a Failure.
+// A note travels in a request's body only: never in an address, a log or the browser's storage.
+const KEPT = "emrobust-key";
+const PATIENCE = 30_000;
+let held = null;
+
+/** An answer that is none: its status (0: no answer at all), the problem's code, seconds to wait. */
+export class Failure extends Error {
+  constructor(status, { code = "", detail = "", hint = "", wait = 0 } = {}) {
+    super(`status ${status}`);
+    Object.assign(this, { status, code, detail, hint, wait });
+  }
+}
+
+/** The key that signs requests, for this tab only. */
+export const key = () => held ?? (held = sessionStorage.getItem(KEPT));
+
+export const signIn = (given) => {
+  held = given;
+  sessionStorage.setItem(KEPT, given);
+};
+
+export const signOut = () => {
+  held = null;
+  sessionStorage.removeItem(KEPT);
+};
+
+const toFailure = async (answer) => {
+  const problem = await answer.json().catch(() => ({}));
+  const code = String(problem.type ?? "").replace(/^(urn:emrobust:|about:blank)/, "");
+  const wait = Number(answer.headers.get("Retry-After")) || 0;
+  return new Failure(answer.status, { code, detail: problem.detail, hint: problem.hint, wait });
+};
+
+const send = async (path, options, patience) => {
+  const waiting = new AbortController();
+  const over = setTimeout(() => waiting.abort(), patience);
+  options.signal?.addEventListener("abort", () => waiting.abort());
+  try {
+    return await fetch(path, { ...options, signal: waiting.signal, cache: "no-store", credentials: "omit" });
+  } catch {
+    throw new Failure(0, { code: options.signal?.aborted ? "stopped" : "offline" });
+  } finally {
+    clearTimeout(over);
+  }
+};
+
+/**
+ * Ask the service; its answer, where there is none an exception.
+ * `json` is sent as JSON, `body` as it is. Addresses are relative, so the page also works behind
+ * a proxy that puts the service under a path.
+ */
+export const ask = async (path, { method = "GET", json, body, signal, keepalive, patience = PATIENCE } = {}) => {
+  const headers = { Accept: "application/json, text/html, text/csv" };
+  if (key()) headers.Authorization = `Bearer ${key()}`;
+  if (json !== undefined) headers["Content-Type"] = "application/json";
+  else if (body !== undefined) headers["Content-Type"] = "application/octet-stream";
+  const content = json === undefined ? body : JSON.stringify(json);
+  const answer = await send(path, { method, headers, body: content, signal, keepalive }, patience);
+  if (!answer.ok) throw await toFailure(answer);
+  return answer;
+};
+
+export const askJson = async (path, options) => {
+  const answer = await ask(path, options);
+  return answer.status === 204 ? {} : answer.json();
+};

@@ -1,0 +1,32 @@
+// A model's card, taken out of its page: known elements and their text, nothing that runs or loads.
+// A frame would do too, but the card's own style would not pass this page's policy.
+const PLAIN = new Set([
+  "section", "article", "div", "h2", "h3", "h4", "p", "ul", "ol", "li", "dl", "dt", "dd", "span", "small", "strong", "b", "em",
+  "table", "thead", "tbody", "tr", "th", "td", "caption", "figure", "figcaption", "code", "pre",
+]);
+const SVG = "http://www.w3.org/2000/svg";
+const DRAWN = new Set(["svg", "g", "path", "line", "rect", "circle", "polyline", "polygon", "text", "tspan", "title"]);
+const ATTRIBUTES = new Set([
+  "class", "scope", "colspan", "rowspan", "viewBox", "d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height",
+  "points", "transform", "fill", "stroke", "stroke-width", "stroke-dasharray", "text-anchor", "font-size", "role", "aria-label", "opacity",
+]);
+
+const copy = (node) => {
+  if (node.nodeType === Node.TEXT_NODE) return document.createTextNode(node.data);
+  if (node.nodeType !== Node.ELEMENT_NODE) return null;
+  const name = node.localName;
+  const drawn = node.namespaceURI === SVG;
+  if (!(drawn ? DRAWN : PLAIN).has(name)) return null;
+  const made = drawn ? document.createElementNS(SVG, name) : document.createElement(name);
+  for (const { name: key, value } of node.attributes) {
+    if (ATTRIBUTES.has(key)) made.setAttribute(key, value);
+  }
+  made.append(...[...node.childNodes].map(copy).filter(Boolean));
+  return made;
+};
+
+/** The sections of a card's page. */
+export const sections = (page) => {
+  const parsed = new DOMParser().parseFromString(page, "text/html");
+  return [...(parsed.querySelector("main") ?? parsed.body).children].map(copy).filter(Boolean);
+};

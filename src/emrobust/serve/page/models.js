@@ -1,0 +1,116 @@
+// Which models and versions there are, what is known of them, and which of them answers.
+import { ask, askJson } from "./api.js";
+import { sections } from "./card.js";
+import { by, fill, h, save, s } from "./dom.js";
+import { allModels, may, refresh } from "./known.js";
+import { tell } from "./trouble.js";
+import { number, percent, say, t } from "./words.js";
+
+const STATES = ["active", "shadow", "retired"];
+let shown = false;
+let card = null; // {name, page, parts}
+
+const place = () => by("models");
+const full = (model) => `${model.name}@${model.version}`;
+
+const look = async () => {
+  try {
+    await refresh();
+  } catch (failure) {
+    tell(failure, look);
+  }
+  if (shown) draw();
+};
+
+const turn = async (model, state) => {
+  const path = `v1/models/${encodeURIComponent(model.name)}/versions/${encodeURIComponent(model.version)}`;
+  try {
+    await askJson(path, { method: "PUT", json: { state } });
+    say(t("models.switched", { name: full(model), state: t(`state.${state}`) }));
+  } catch (failure) {
+    tell(failure);
+  }
+  await look();
+  document.dispatchEvent(new Event("models"));
+};
+
+const openCard = async (model) => {
+  try {
+    const answer = await ask(`v1/models/${encodeURIComponent(full(model))}/card`);
+    const page = await answer.text();
+    card = { name: full(model), page, parts: sections(page) };
+    draw();
+    by("card-title").focus();
+  } catch (failure) {
+    tell(failure);
+  }
+};
+
+/** What sets promise beside what was measured on test records, each as a line from 0 to 100 %. */
+const coverage = (promises) => h("div", { class: "promises" },
+  h("h3", {}, t("models.coverage")),
+  promises.map(({ target, measured, mean }) => {
+    const x = (value) => (4 + 192 * value).toFixed(1);
+    const words = measured === undefined ? percent(target) : t("models.measured", { target: percent(target), measured: percent(measured, 1) });
+    return h("p", {},
+      s("svg", { viewBox: "0 0 200 16", class: "promise", "aria-hidden": "true" },
+        s("line", { class: "grid", x1: 4, x2: 196, y1: 8, y2: 8 }),
+        s("line", { class: "usual", x1: x(target), x2: x(target), y1: 2, y2: 14 }),
+        measured === undefined ? "" : s("circle", { class: "dot now", cx: x(measured), cy: 8, r: 4 })),
+      h("small", {}, words, mean === undefined ? "" : ` · ${t("models.mean", { count: number(mean, 1) })}`));
+  }));
+
+const facts = (model) => {
+  const known = [
+    ["models.task", model.task && t(`task.${model.task}`)], ["models.labels", model.labels && number(model.labels)],
+    ["models.language", model.language && t(`language.${model.language}`)], ["models.precision", model.precision],
+    ["models.trained", model.trained],
+  ];
+  return h("dl", { class: "numbers" }, known.filter(([, value]) => value)
+    .map(([word, value]) => h("div", {}, h("dt", {}, t(word)), h("dd", {}, value))));
+};
+
+const switches = (model) => {
+  const choices = STATES.filter((state) => state !== model.state);
+  if (!may("administrator") || model.state === "active") return null; // another version takes its place
+  return choices.map((state) => h("button", { type: "button", "data-state": state, onclick: () => turn(model, state) }, t(`models.to_${state}`)));
+};
+
+const entry = (model) => h("li", { class: `sheet model ${model.state}`, "data-model": full(model) },
+  h("div", { class: "row head" }, h("h2", {}, model.name, h("small", {}, ` @${model.version}`)),
+    h("span", { class: `state ${model.state}` }, t(`state.${model.state}`)),
+    model.default && model.state === "active" ? h("span", { class: "soft" }, t("models.default")) : null),
+  facts(model),
+  model.coverages?.length ? coverage(model.coverages) : null,
+  h("div", { class: "row foot" }, h("button", { type: "button", "data-card": "", onclick: () => openCard(model) }, t("models.card")), switches(model)));
+
+const drawCard = () => (card === null ? null : h("article", { class: "sheet model-card", "aria-labelledby": "card-title" },
+  h("div", { class: "row head" }, h("h2", { id: "card-title", tabindex: "-1" }, t("models.card_of", { name: card.name })),
+    h("button", { type: "button", onclick: () => save(new Blob([card.page], { type: "text/html" }), `${card.name}-card.html`) }, t("models.card_save")),
+    h("button", { type: "button", onclick: () => { card = null; draw(); } }, t("models.card_close"))),
+  card.parts));
+
+const draw = () => {
+  const models = allModels();
+  fill(
+    place(),
+    h("div", { class: "row head" }, h("h1", {}, t("models.title"))),
+    h("p", { class: "soft" }, t(may("administrator") ? "models.how" : "models.how_not")),
+    h("ul", { class: "models" }, models.map(entry)),
+    drawCard(),
+  );
+};
+
+export const enter = () => {
+  shown = true;
+  draw();
+  look();
+};
+
+export const leave = () => {
+  shown = false;
+  card = null;
+  fill(place());
+};
+
+document.addEventListener("language", () => { if (shown) draw(); });

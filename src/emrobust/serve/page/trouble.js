@@ -1,0 +1,53 @@
+// What went wrong, in plain words with what to do; one place on the page, read out at once.
+import { by, fill, h } from "./dom.js";
+import { has, t } from "./words.js";
+
+let shown = null;
+
+const keyOf = (failure) => {
+  const named = `problem.${failure.code}`;
+  if (failure.code && has(named)) return named;
+  const numbered = `problem.${failure.status}`;
+  if (has(numbered)) return numbered;
+  return failure.status >= 500 ? "problem.500" : "problem.other";
+};
+
+/** What to tell somebody about a failure. */
+export const wordsOf = (failure) => {
+  const wait = failure.wait > 0 ? t("problem.wait", { seconds: failure.wait }) : "";
+  return [t(keyOf(failure), { status: failure.status }), wait].filter(Boolean).join(" ");
+};
+
+const draw = () => {
+  const place = by("trouble");
+  place.hidden = shown === null;
+  if (shown === null) return fill(place);
+  return fill(
+    place,
+    h("p", {}, wordsOf(shown.failure)),
+    shown.again ? h("button", { type: "button", onclick: shown.again }, t("problem.again")) : null,
+    h("button", { type: "button", "aria-label": t("problem.close"), onclick: hush }, "×"),
+  );
+};
+
+/** Take the message away. */
+export const hush = () => {
+  shown = null;
+  draw();
+};
+
+/**
+ * Tell of a failure. What is no Failure is a mistake of this page and goes on to the console.
+ * `again` is what a button tries once more.
+ */
+export const tell = (failure, again) => {
+  if (failure.status === undefined) throw failure;
+  if (failure.code === "stopped") return;
+  if (failure.status === 401) {
+    document.dispatchEvent(new Event("locked"));
+  }
+  shown = { failure, again: again && (() => { hush(); again(); }) };
+  draw();
+};
+
+document.addEventListener("language", draw);
