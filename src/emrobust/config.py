@@ -226,7 +226,8 @@ class Governance(Section):
     """The data-use record: by what right the records are used, and until when.
 
     It goes into every run folder, report and card, so it names an office and never a person.
-    All of it is given or nothing: half a record would look like one.
+    All of it is given or nothing: half a record would look like one. ``cases`` is no part of the
+    record and stands alone where nobody is in the data.
     """
 
     approval: str | None = Field(None, min_length=1, description="number of the approval")
@@ -239,17 +240,22 @@ class Governance(Section):
     )
     retain_until: dt.date | None = Field(None, description="last day on which they may be used")
     data_level: int | None = Field(None, ge=1, le=5, description="by GB/T 39725-2020")
+    cases: Literal["synthetic", "permitted"] | None = Field(
+        None, description="why a package may show training records; absent: it may not"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Governance:
-        missing = [name for name, value in self if value is None]
-        if 0 < len(missing) < len(type(self).model_fields):
+        missing = [name for name, value in self if value is None and name != "cases"]
+        if 0 < len(missing) < len(type(self).model_fields) - 1:
             raise ValueError(f"a data-use record is given whole; add {', '.join(missing)}")
         return self
 
     def public(self) -> dict[str, str | int]:
         """The record as plain values; empty where none was given."""
-        plain: dict[str, str | int] = self.model_dump(mode="json", exclude_none=True)
+        plain: dict[str, str | int] = self.model_dump(
+            mode="json", exclude={"cases"}, exclude_none=True
+        )
         return plain
 
     def refuse_expired(self, today: dt.date | None = None) -> None:
@@ -371,6 +377,11 @@ class Evaluate(Section):
     coverage: float = Field(
         0.95, gt=0.5, lt=1.0, description="share of true labels that prediction sets shall hold"
     )
+    risk: Share | None = Field(
+        None,
+        description="share of wrong answers at which a package falls silent; absent: the least "
+        "certain tenth is left to the doctor",
+    )
     suites: tuple[Literal["noise", "length", "shift", "attack"], ...] = Field(
         ("noise", "length", "shift", "attack"), description="kinds of test suites; empty: none"
     )
@@ -415,28 +426,54 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
     Raises:
         ConfigError: the file is missing or not TOML, or lists every wrong key at once.
     """
+    if not path.exists():
+        raise ConfigError(f"the project file {path} does not exist", "Examples lie in configs/.")
+    return load_as(Project, path, overrides, _PATHS)
+
+
+def load_as(
+    kind: type[S], path: Path | None, overrides: Sequence[str], paths: Sequence[tuple[str, str]]
+) -> S:
+    """Read a file of settings, or none, as `load` reads a project file.
+
+    Args:
+        kind: what the settings are.
+        path: TOML; absent: the overrides alone.
+        overrides: ``section.key=value``.
+        paths: section and key of the settings that are paths.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    values = {} if path is None else _read_toml(path)
+    _make_absolute(values, Path() if path is None else path.parent, paths)
+    for override in overrides:
+        _override(values, override)
+    _make_absolute(values, Path(), paths)
+    return _parse_as(kind, values, "--set" if path is None else str(path))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(
-            f"the project file {path} does not exist", "Examples lie in configs/."
-        ) from None
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "not UTF-8"
         raise ConfigError(f"{path} is not TOML: {reason}") from None
-    _make_absolute(values, path.parent)
-    for override in overrides:
-        _override(values, override)
-    _make_absolute(values, Path())
-    return parse(values, str(path))
 
 
-def _make_absolute(values: dict[str, Any], folder: Path) -> None:
+def _make_absolute(
+    values: dict[str, Any], folder: Path, paths: Sequence[tuple[str, str]] = _PATHS
+) -> None:
     """Paths from the root on, so that a run's copy of the file means the same anywhere."""
-    for section, key in _PATHS:
+    for section, key in paths:
         table = values.get(section)
-        if isinstance(table, dict) and isinstance(table.get(key), str):
-            table[key] = str((folder / table[key]).absolute())
+        given = table.get(key) if isinstance(table, dict) else None
+        if isinstance(table, dict) and isinstance(given, str) and ":" not in given:
+            table[key] = str((folder / given).absolute())
+        elif isinstance(table, dict) and isinstance(given, list):
+            table[key] = [str((folder / str(one)).absolute()) for one in given]
 
 
 def parse(values: Mapping[str, Any], where: str = "the project") -> Project:
@@ -445,10 +482,14 @@ def parse(values: Mapping[str, Any], where: str = "the project") -> Project:
     Raises:
         ConfigError: lists all wrong keys, each with a suggestion.
     """
+    return _parse_as(Project, values, where)
+
+
+def _parse_as(kind: type[S], values: Mapping[str, Any], where: str) -> S:
     try:
-        return Project.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        problems = [_problem(details) for details in error.errors(include_input=False)]
+        problems = [_problem(details, kind) for details in error.errors(include_input=False)]
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise ConfigError(f"{where} has {len(problems)} problem(s):\n{lines}") from None
 
@@ -501,19 +542,19 @@ def _override(values: dict[str, Any], override: str) -> None:
         place[last] = text
 
 
-def _problem(details: Any) -> str:
+def _problem(details: Any, root: type[BaseModel] = Project) -> str:
     where = [part for part in details["loc"] if isinstance(part, str)]
     key = ".".join(str(part) for part in details["loc"]) or "the file"
     if details["type"] == "extra_forbidden":
-        return f"`{key}` is not a known key. {did_you_mean(where[-1], _keys(where[:-1]))}"
+        return f"`{key}` is not a known key. {did_you_mean(where[-1], _keys(where[:-1], root))}"
     if details["type"] == "missing":
         return f"`{key}` is missing."
     return f"`{key}`: {details['msg'].removeprefix('Value error, ')}."
 
 
-def _keys(where: Sequence[str]) -> Iterator[str]:
+def _keys(where: Sequence[str], root: type[BaseModel]) -> Iterator[str]:
     """The keys that a section may have."""
-    section: type[BaseModel] = Project
+    section = root
     for name in where:
         annotation = section.model_fields[name].annotation
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emrobust import config
-from emrobust.package.export import export
+from emrobust.pipeline.export import export
 from emrobust.pipeline.prepare import prepare
 from emrobust.pipeline.train import train
 

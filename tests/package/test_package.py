@@ -19,7 +19,7 @@ from emrobust.cli import app
 from emrobust.errors import ConfigError, InputError, RunError
 from emrobust.evaluate import run as evaluation
 from emrobust.package import engine, layout, selftest
-from emrobust.package.export import export
+from emrobust.pipeline.export import export
 from emrobust.pipeline.predict import predict
 from emrobust.pipeline.train import train
 from emrobust.train import run as training
@@ -71,7 +71,7 @@ def test_sets_hold_what_they_promise(packages, easy):
 def test_it_holds_what_it_takes_and_nothing_of_the_records(runs_of, packages, easy):
     folder = packages("transformer").folder
     kinds = {file.suffix for file in folder.rglob("*") if file.is_file()}
-    assert kinds <= {".json", ".onnx", ".md", ".html", ".toml", ".sha256"}
+    assert kinds <= {".json", ".onnx", ".safetensors", ".md", ".html", ".toml", ".sha256"}
     assert (folder / "model_card.html").is_file()
     assert "Apache-2.0" in (folder / layout.LICENSES).read_text(encoding="utf-8")
     everything = b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
@@ -208,8 +208,9 @@ def test_loading_imports_no_torch(packages):
     """A service shall start in a second and stay small."""
     code = (
         "import sys; from pathlib import Path; from emrobust import package;"
-        "package.load(Path(sys.argv[1])).score(['腹痛']);"
-        "assert not {'torch', 'transformers'} & set(sys.modules)"
+        "loaded = package.load(Path(sys.argv[1])); own = loaded.predict_proba(['腹痛']);"
+        "loaded.drift.describe(['腹痛'], own); loaded.missing('cold', '腹痛');"
+        "assert not {'torch', 'transformers', 'sklearn', 'emrobust.explain'} & set(sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(packages("transformer").folder)],

@@ -11,11 +11,22 @@ import typer
 def run_export(
     run: Annotated[Path, typer.Argument(help="A run folder that `emrobust train` wrote.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to write; a package is replaced.")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Its prepared folder, if that was moved."),
+    ] = None,
+    cases: Annotated[
+        int,
+        typer.Option(min=0, help="Training records to show as similar, if the project allows it."),
+    ] = 0,
+    least_patients: Annotated[
+        int, typer.Option(min=2, help="Nothing is told that fewer training patients share.")
+    ] = 10,
 ) -> None:
     """Write a package: model, tokenizer, thresholds, calibration, card, self-test, checksums."""
-    from emrobust.package.export import export
+    from emrobust.pipeline.export import export
 
-    made = export(run, out)
+    made = export(run, out, data, cases=cases, least=least_patients)
     typer.echo(made.report.line())
     for note in made.notes:
         typer.echo(f"  {note}")

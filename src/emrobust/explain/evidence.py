@@ -9,25 +9,18 @@ of a missing term has to be asked of the model (`emrobust.pipeline.explain` does
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from emrobust import lexicon
 from emrobust.explain.units import split
-from emrobust.perturb import guards
-from emrobust.perturb.tokens import EDGE
+from emrobust.perturb import mentions as terms
+from emrobust.perturb.mentions import Mentions
 
-# Types of the lexicon that can be a finding.
-_FINDINGS = frozenset({"symptom", "sign", "disease", "tcm", "test", "vital", "procedure", "drug"})
-_FORWARD = frozenset({"negation", "doubt"})
-_BACKWARD = frozenset({"denial", "normal", "question"})
-_ENDS = frozenset({EDGE, "turn", "question"})
 _LEAST_NOTES = 5
 _LEAST_Z = 3.0
-_SHORTEST = 2
 
 
 class Finding(NamedTuple):
@@ -38,6 +31,7 @@ class Finding(NamedTuple):
         ratio: odds of notes with the label to state it, over the others' odds.
         z: of the logarithm of that ratio.
         share: of the notes with the label that state it.
+        patients: with the label, of whom a note with it states the term.
         state: of a note that was asked about: not mentioned, or denied.
     """
 
@@ -45,56 +39,13 @@ class Finding(NamedTuple):
     ratio: float
     z: float
     share: float
+    patients: int
     state: Literal["absent", "denied"] = "absent"
 
 
-class Mentions(NamedTuple):
-    """The terms of a note: stated, and denied or left open."""
-
-    stated: frozenset[str]
-    denied: frozenset[str]
-
-
 def mentions(text: str) -> Mentions:
-    """The terms that a note states or denies."""
-    ranges = _denials(text)
-    stated: set[str] = set()
-    denied: set[str] = set()
-    for start, end, term in _terms(text):
-        inside = any(first <= start and end <= last for first, last in ranges)
-        (denied if inside else stated).add(term)
-    return Mentions(frozenset(stated), frozenset(denied - stated))
-
-
-def _terms(text: str) -> Iterable[tuple[int, int, str]]:
-    known = lexicon.load()
-    taken = np.zeros(len(text) + 1, dtype=bool)
-    for match in known.find(text):
-        taken[match.start : match.end] = True
-        owners = known.owners(match.form)
-        if any(owner.type in _FINDINGS for owner in owners):
-            name = owners[0].formal if len(owners) == 1 else match.form
-            yield match.start, match.end, name
-    for start, end in split(text, "word"):
-        word = text[start:end].lower()
-        if len(word) >= _SHORTEST and word.isalpha() and not taken[start:end].any():
-            yield start, end, word
-
-
-def _denials(text: str) -> list[tuple[int, int]]:
-    """Ranges that a cue denies or doubts: to the clause's end, or back to its beginning."""
-    found = []
-    since = 0
-    tokens = guards.facts(text).tokens
-    for place, token in enumerate(tokens):
-        if token.kind in _FORWARD:
-            ends = (t.start for t in tokens[place + 1 :] if t.kind in _ENDS)
-            found.append((token.start, next(ends, len(text))))
-        elif token.kind in _BACKWARD:
-            found.append((since, token.end))
-        if token.kind in _ENDS:
-            since = token.end
-    return found
+    """The terms that a note states or denies: the lexicon's, and the dictionary's other words."""
+    return terms.mentions(text, split(text, "word"))
 
 
 class Evidence:
@@ -104,21 +55,32 @@ class Evidence:
         texts: the training notes.
         labels: of each.
         names: the label set.
+        patients: whose note each is; absent: every note a patient.
     """
 
     def __init__(
-        self, texts: Sequence[str], labels: Sequence[Sequence[str]], names: Sequence[str]
+        self,
+        texts: Sequence[str],
+        labels: Sequence[Sequence[str]],
+        names: Sequence[str],
+        patients: Sequence[str] | None = None,
     ) -> None:
         self._notes = len(texts)
         self._overall: Counter[str] = Counter()
         self._of: dict[str, Counter[str]] = {name: Counter() for name in names}
         self._size: Counter[str] = Counter()
-        for text, of_text in zip(texts, labels, strict=True):
+        owners = [str(row) for row in range(len(texts))] if patients is None else patients
+        said: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for text, of_text, owner in zip(texts, labels, owners, strict=True):
             stated = mentions(text).stated
             self._overall.update(stated)
             for label in of_text:
                 self._of[label].update(stated)
                 self._size[label] += 1
+                said[label, owner] |= stated
+        self._patients: dict[str, Counter[str]] = {name: Counter() for name in names}
+        for (label, _), of_patient in said.items():
+            self._patients[label].update(of_patient)
 
     def typical(self, label: str) -> list[Finding]:
         """The terms that speak for a label, the surest first."""
@@ -133,7 +95,8 @@ class Evidence:
             ratio = float(np.log(cells[0] * cells[3] / cells[1] / cells[2]))
             z = ratio / float(np.sqrt((1 / cells).sum()))
             if z >= _LEAST_Z:
-                found.append(Finding(term, float(np.exp(ratio)), z, count / size))
+                known = self._patients[label][term]
+                found.append(Finding(term, float(np.exp(ratio)), z, count / size, known))
         return sorted(found, key=lambda of: (-of.z, of.term))
 
     def missing(self, label: str, text: str, count: int) -> list[Finding]:

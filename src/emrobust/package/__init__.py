@@ -3,6 +3,10 @@
 layout     the files of a package, its version, what makes a folder one
 graph      a network as an ONNX graph, whole and in int8
 export     a run → a package
+decisions  what it decides and promises: thresholds, calibration, sets, abstention
+lessons    what it may tell of the training records; knowledge: how that is used
+drift      what texts and answers were like, for monitoring
+ngrams     texts as counts of hashed character n-grams
 tokens     texts → token numbers, without torch
 engine     token numbers → probabilities: sessions, batches, threads
 selftest   whether int8 says what fp32 says here, and which of the two is the quicker

@@ -13,23 +13,23 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from emrobust import labels, runs
+from emrobust import labels, rng, runs
 from emrobust.config import Project
 from emrobust.errors import ConfigError, InputError, LabelError, ModelError
 from emrobust.evaluate import run as evaluation
-from emrobust.evaluate.calibration import control, measure_sets
 from emrobust.labels import table as class_table
 from emrobust.models.estimator import TextClassifier
 from emrobust.models.network import Network, WordNetwork
 from emrobust.models.transformer import Transformer
-from emrobust.package import graph, layout, model, selftest
+from emrobust.package import decisions, drift, graph, layout, lessons, model, selftest
 from emrobust.report import card
 from emrobust.train import run as training
 from emrobust.train.run import Run
 
-# Shares of true labels that prediction sets hold, beside the project's own.
-_TARGETS = (0.8, 0.9, 0.95)
-_DECIMALS = 4
+# Validation records of the drift reference.
+_LEAST_REFERENCE, _MOST_REFERENCE = 50, 5000
+_LOST = "the records that the run was trained on were not found"
+_WHERE = "Give the folder that `emrobust prepare` wrote with --data."
 
 
 class Exported(NamedTuple):
@@ -46,16 +46,29 @@ class Exported(NamedTuple):
     notes: tuple[str, ...]
 
 
-def export(folder: Path, out: Path, today: dt.date | None = None) -> Exported:
+def export(
+    folder: Path,
+    out: Path,
+    today: dt.date | None = None,
+    *,
+    taught: Path | None = None,
+    cases: int = 0,
+    least: int = lessons.LEAST_PATIENTS,
+) -> Exported:
     """Write the package of a run, all or nothing, and load it once.
 
     Args:
         folder: a finished run.
         out: folder to write; a package that lies there is replaced.
         today: the day on which the data-use record must still hold; absent: this machine's.
+        taught: the records file that the run was trained on; without it the package has no
+            findings, departments, cases and drift reference (`emrobust.pipeline.export` finds it).
+        cases: training records to show as similar cases, where the project lets it.
+        least: patients that must share what the package tells of training records.
 
     Raises:
-        ConfigError: the data-use record is over, or ``out`` holds something else.
+        ConfigError: the data-use record is over, or ``out`` holds something else, or cases are
+            wanted that may not be shown.
         ModelError: the model cannot be written as ONNX.
         RunError: no finished run, or a cross-validated one, which has no single model.
         StorageError: ``out`` cannot be written.
@@ -70,9 +83,10 @@ def export(folder: Path, out: Path, today: dt.date | None = None) -> Exported:
     notes: list[str] = []
     with runs.atomic_folder(out) as partial:
         facts = _write_model(fitted, partial)
-        _write_decisions(run, partial, notes)
+        decisions.write(run, partial, notes)
         _write_surroundings(run, partial, notes)
         _write_selftest(fitted, partial)
+        _write_lessons(run, partial, facts, notes, taught=taught, cases=cases, least=least)
         runs.write_json(partial / layout.FACTS, {**_about(run), **facts, "notes": notes})
         layout.seal(partial, {"run": run.facts.get("data", ""), "kind": facts["kind"]})
     return Exported(out, model.load(out, today=today).report, tuple(notes))
@@ -119,56 +133,6 @@ def _write_tokens(network: Network, target: Path) -> None:
             "Give the checkpoint a tokenizer.json and train again, or use the run folder.",
         )
     cast("Any", tokenizer).backend_tokenizer.save(str(target / layout.TOKENIZER))
-
-
-def _write_decisions(run: Run, target: Path, notes: list[str]) -> None:
-    """Thresholds, calibration, sets with their guarantees, and the rates to compare with."""
-    tuned = run.thresholds()
-    runs.write_json(target / layout.THRESHOLDS, None if tuned is None else tuned.tolist())
-    calibrator = evaluation.calibrator_of(run)
-    plain = None if calibrator is None else calibrator.to_json()
-    runs.write_json(target / layout.CALIBRATION, plain)
-    try:
-        found = _sets(run, calibrator.name if calibrator is not None else "none")
-    except InputError as error:
-        notes.append(f"No prediction sets: {error.message}.")
-        found = []
-    runs.write_json(target / layout.CONFORMAL, {"unit": "patient", "sets": found})
-    runs.write_json(target / layout.REFERENCE, _reference(run))
-
-
-def _sets(run: Run, calibrator: str) -> list[dict[str, Any]]:
-    """Cuts, calibrated on probabilities that no fit saw the patient of; measured on test rows."""
-    choice = evaluation.choice_of(run, calibrator)
-    validation = evaluation.read(run, split="validation").predictions
-    calibrating = replace(validation, probability=choice.held_out)
-    test = evaluation.read(run, calibrator=choice.calibrator).predictions
-    found = []
-    for target in sorted({*_TARGETS, run.project.evaluate.coverage}):
-        promised = control(calibrating, target)
-        row: dict[str, Any] = {
-            "target": target,
-            "cut": promised.cut if np.isfinite(promised.cut) else None,
-            "patients": promised.patients,
-            "method": promised.method,
-        }
-        if test.n:
-            row["measured"] = measure_sets(test, promised).to_json()
-        found.append(row)
-    return found
-
-
-def _reference(run: Run) -> dict[str, Any]:
-    """How often each label is predicted on validation rows, and its mean probability."""
-    table = pq.read_table(run.folder / training.PREDICTIONS)
-    table = table.filter(pc.equal(table["split"], "validation"))
-    if not table.num_rows:
-        return {"records": 0}
-    means = {
-        key: np.array(table[column].to_pylist(), dtype=np.float64).mean(0).round(_DECIMALS)
-        for key, column in (("predicted", "predicted"), ("mean_probability", "probability"))
-    }
-    return {"records": table.num_rows, **{key: value.tolist() for key, value in means.items()}}
 
 
 def _write_surroundings(run: Run, target: Path, notes: list[str]) -> None:
@@ -236,6 +200,45 @@ def _codes(project: Project, names: Sequence[str]) -> list[tuple[str, str]]:
             continue  # `other` has no code
         found.append((name, name))
     return found
+
+
+def _write_lessons(
+    run: Run,
+    target: Path,
+    facts: dict[str, Any],
+    notes: list[str],
+    *,
+    taught: Path | None,
+    cases: int,
+    least: int,
+) -> None:
+    """What can be told of the records: findings, departments, cases, and the drift reference."""
+    if taught is None:
+        if cases:
+            raise ConfigError("cases need the training records", _WHERE)
+        notes.append(f"No findings, departments and drift reference: {_LOST}.")
+        return
+    project = run.project
+    learned = lessons.read(taught, "train")
+    notes += lessons.write(target, project, run.names, learned, least=least, cases=cases)
+    known = lessons.read(taught, "validation")
+    texts, own = _align(run, known)
+    if len(texts) < _LEAST_REFERENCE:
+        notes.append(f"No drift reference: {len(texts)} validation records are too few.")
+        return
+    about = {**facts, "language": project.language}
+    drift.write(target, texts, own, facts=about, seed=project.seed)
+
+
+def _align(run: Run, known: lessons.Taught) -> tuple[list[str], np.ndarray]:
+    """Validation texts and the model's own probabilities of them, at most so many, at random."""
+    text_of = dict(zip(known.record_ids, known.texts, strict=True))
+    table = pq.read_table(run.folder / training.PREDICTIONS)
+    table = table.filter(pc.equal(table["split"], "validation"))
+    drawn = rng.generator(run.project.seed, "drift").permutation(table.num_rows)
+    table = table.take(np.sort(drawn[:_MOST_REFERENCE]))
+    own = np.array(table["probability"].to_pylist(), dtype=np.float64)
+    return [text_of[of] for of in table["record_id"].to_pylist()], own.reshape(-1, len(run.names))
 
 
 def _write_card(run: Run, target: Path, notes: list[str]) -> None:

@@ -6,6 +6,10 @@ thresholds.json   of a multi-label model, on the model's own scores
 calibration.json  how probabilities are calibrated; null where validation records were too few
 conformal.json    the cuts of prediction sets with their guarantees, and what was measured
 reference.json    label rates on validation records, which monitoring compares with
+drift.*           what validation texts and answers were like: counts, and means of vectors
+abstention.json   the certainty below which the model leaves a record to the doctor
+findings.json     what typically speaks for each label; departments.json: where it is seen
+cases.jsonl       training records that may be shown, where the project says so
 explanation.json  the neutral text that explanations start from, and the probabilities there
 selftest.json     made-up texts, and what the run's own model says of them
 source.json       which columns of a table are read; no path, address or query
@@ -36,6 +40,12 @@ THRESHOLDS = "thresholds.json"
 CALIBRATION = "calibration.json"
 CONFORMAL = "conformal.json"
 REFERENCE = "reference.json"
+ABSTENTION = "abstention.json"
+DRIFT = "drift.json"
+DRIFT_ARRAYS = "drift.safetensors"
+FINDINGS = "findings.json"
+DEPARTMENTS = "departments.json"
+CASES = "cases.jsonl"
 EXPLANATION = "explanation.json"
 SELFTEST = "selftest.json"
 SOURCE = "source.json"
@@ -51,7 +61,7 @@ MODEL = "model"
 DIGEST = "manifest.sha256"
 
 WHAT = "emrobust package"
-VERSION = 1
+VERSION = 2
 
 
 def is_package(folder: Path) -> bool:

@@ -6,7 +6,7 @@ import datetime as dt
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -17,9 +17,12 @@ from emrobust import registry, runs
 from emrobust.config import Deid
 from emrobust.errors import ConfigError, InputError
 from emrobust.evaluate.calibration import Calibrator, Guarantee, restore
+from emrobust.evaluate.calibration.abstention import certainty
 from emrobust.evaluate.calibration.conformal import sets
 from emrobust.normalize import Normalizer, Scorer
-from emrobust.package import engine, layout, selftest, tokens
+from emrobust.package import drift, engine, knowledge, layout, selftest, tokens
+from emrobust.package.drift import Reference
+from emrobust.package.knowledge import Cases, Departments, Missing, Similar, find_missing
 
 Precision = Literal["auto", "fp32", "int8"]
 PRECISIONS = ("auto", "fp32", "int8")
@@ -38,6 +41,11 @@ class Package:
         guarantees: of prediction sets, by target.
         report: what the self-test found.
         answer: the model's own probabilities of texts.
+        cut: of certainty: what is below is left to the doctor; None where none was chosen.
+        findings: label → what typically speaks for it, the surest first.
+        departments: where the records of each label were seen; None where that is unknown.
+        cases: training records that may be shown; None where there are none.
+        drift: what validation records were like; None where the package does not say.
     """
 
     folder: Path
@@ -48,6 +56,11 @@ class Package:
     guarantees: Mapping[float, Guarantee]
     report: selftest.Report
     answer: Callable[[Sequence[str]], np.ndarray]
+    cut: float | None = None
+    findings: Mapping[str, Sequence[Mapping[str, float | str]]] = field(default_factory=dict)
+    departments: Departments | None = None
+    cases: Cases | None = None
+    drift: Reference | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,6 +109,29 @@ class Package:
                 f"the package has no prediction sets for {target}", f"Known are: {known}."
             )
         return sets(probability, self.guarantees[target], self.task)
+
+    def abstain(self, probability: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """Whether the model is too uncertain of a record to decide it, bool [texts].
+
+        Args:
+            probability: calibrated, [texts, labels].
+            chosen: what was decided, 0 and 1.
+        """
+        if self.cut is None:
+            return np.zeros(len(probability), dtype=bool)
+        return np.asarray(certainty(probability, chosen, self.task) < self.cut)
+
+    def refer(self, probability: np.ndarray) -> np.ndarray | None:
+        """How likely each department is, [texts, departments]; None where none is known."""
+        return None if self.departments is None else self.departments.refer(probability)
+
+    def missing(self, label: str, text: str, most: int = 5) -> list[Missing]:
+        """Typical findings of a label that a text does not state."""
+        return find_missing(self.findings.get(label, ()), text, most)
+
+    def similar(self, text: str, most: int = 5) -> list[Similar]:
+        """The cases that are most like a text."""
+        return [] if self.cases is None else self.cases.similar(text, most)
 
     def deid(self) -> Deid:
         """How texts are de-identified before the model reads them."""
@@ -146,16 +182,31 @@ def load(
         warnings.warn(f"{folder}: {report.warning}", RuntimeWarning, stacklevel=2)
     tuned = runs.read_json(folder / layout.THRESHOLDS)
     saved = runs.read_json(folder / layout.CALIBRATION)
+    labels = tuple(runs.read_json(folder / layout.LABELS))
+    names = [label["name"] for label in labels]
     return Package(
         folder=folder,
         facts=facts,
-        labels=tuple(runs.read_json(folder / layout.LABELS)),
+        labels=labels,
         thresholds=None if tuned is None else np.array(tuned),
         calibrator=None if saved is None else restore(saved),
         guarantees=_guarantees(runs.read_json(folder / layout.CONFORMAL)),
         report=report,
         answer=int8 if int8 is not None and report.precision == "int8" else fp32,
+        cut=_cut(folder),
+        findings=knowledge.read_findings(folder),
+        departments=knowledge.read_departments(folder, names),
+        cases=knowledge.read_cases(folder, facts["language"]),
+        drift=drift.read(folder, facts),
     )
+
+
+def _cut(folder: Path) -> float | None:
+    path = folder / layout.ABSTENTION
+    if not path.is_file():
+        return None
+    found: float | None = runs.read_json(path)["cut"]
+    return found
 
 
 def _guarantees(saved: Mapping[str, Any]) -> dict[float, Guarantee]:

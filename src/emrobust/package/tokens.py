@@ -10,12 +10,16 @@ from tokenizers import Tokenizer
 
 from emrobust import runs
 from emrobust.errors import RunError
-from emrobust.models.vocabulary import Vocabulary
+from emrobust.models.vocabulary import UNKNOWN, Vocabulary
 from emrobust.package.layout import TOKENIZER, VOCABULARY
 
 
 class Encode(Protocol):
     """Token numbers of each text, at least one of each."""
+
+    @property
+    def unknown(self) -> int | None:
+        """The number of what it does not know; None where it takes words to pieces it knows."""
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """See the class."""
@@ -39,6 +43,8 @@ class SubwordEncoder:
             raise RunError(f"{path} cannot be read ({type(error).__name__})") from None
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
+        named = getattr(self._tokenizer.model, "unk_token", None)
+        self.unknown = None if named is None else self._tokenizer.token_to_id(named)
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """See `Encode`."""
@@ -52,6 +58,8 @@ class WordEncoder:
         path: its ``vocabulary.json``.
         max_length: tokens kept of a text.
     """
+
+    unknown = UNKNOWN
 
     def __init__(self, path: Path, max_length: int) -> None:
         self._vocabulary = Vocabulary(runs.read_json(path))

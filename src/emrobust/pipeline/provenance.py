@@ -85,7 +85,7 @@ def match(project: Project, data: Path) -> None:
         ConfigError: the two differ.
     """
     found = _record(data)
-    if found.public() and found != project.governance:
+    if found.public() and found.public() != project.governance.public():
         raise ConfigError(
             f"{data} was prepared under another [governance] than the project file gives "
             f"(approval {found.approval}, until {found.retain_until})",

@@ -6,7 +6,7 @@ conformal  → sets of labels that hold the true ones as often as was asked for
 abstention → what is left to the doctor, and how right the rest is
 """
 
-from emrobust.evaluate.calibration.abstention import RiskCoverage, risk_coverage
+from emrobust.evaluate.calibration.abstention import Cut, RiskCoverage, choose_cut, risk_coverage
 from emrobust.evaluate.calibration.calibrator import Calibrator, restore
 from emrobust.evaluate.calibration.choice import Choice, choose
 from emrobust.evaluate.calibration.conformal import Guarantee, SetSizes, control, measure_sets
@@ -14,10 +14,12 @@ from emrobust.evaluate.calibration.conformal import Guarantee, SetSizes, control
 __all__ = [
     "Calibrator",
     "Choice",
+    "Cut",
     "Guarantee",
     "RiskCoverage",
     "SetSizes",
     "choose",
+    "choose_cut",
     "control",
     "measure_sets",
     "restore",
