@@ -1,0 +1,338 @@
+"""CDS Hooks 2.0: what a client sends → the note, a diagnosis → cards, feedback → verdicts.
+
+Pure mappings. No ``systemActions`` are ever given, since nothing shall be applied that nobody has
+seen, and nothing of a note is in a card. ``fhirServer`` and ``fhirAuthorization`` are not used:
+the service makes no outward call.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+import uuid
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources as files
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from emrobust.serve.fhir import reading, writing
+from emrobust.serve.fhir.reading import Note
+from emrobust.serve.fhir.resources import Id, ResourceError
+from emrobust.serve.problem import RefusedError
+from emrobust.serve.store import Event, Feedback
+from emrobust.serve.suggestions import Advice, Suggestion, suggestion_id
+
+SECONDS = 0.5  # a client waits about so long
+_LONGEST_SUMMARY = 139  # characters: fewer than 140
+_MOST = 5  # suggestions of a card
+_MARKED = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"})
+
+Json = dict[str, Any]
+Hook = Literal["patient-view", "encounter-start"]
+
+
+class _Sent(BaseModel):
+    """Base of what clients send; they may add what later versions know."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Context(_Sent):
+    """Where in the client's work the hook is."""
+
+    userId: str = Field(  # noqa: N815 - CDS Hooks' name, as are those below
+        pattern=r"^(Practitioner|PractitionerRole|Patient|RelatedPerson)/[A-Za-z0-9\-.]{1,64}$"
+    )
+    patientId: Id  # noqa: N815
+    encounterId: Id = ""  # noqa: N815
+
+
+class Call(_Sent):
+    """A call of a service."""
+
+    hook: Hook
+    hookInstance: uuid.UUID  # noqa: N815
+    context: Context
+    prefetch: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.hook == "encounter-start" and not self.context.encounterId:
+            raise ValueError("encounter-start needs context.encounterId")
+        return self
+
+
+class AcceptedSuggestion(_Sent):
+    """A suggestion that the user took."""
+
+    id: uuid.UUID
+
+
+class Reason(_Sent):
+    """Coding of an override reason."""
+
+    code: str
+    system: str = ""
+
+
+class Override(_Sent):
+    """Why a card was dismissed."""
+
+    reason: Reason = Reason(code="")
+    userComment: str = Field("", max_length=5000)  # noqa: N815
+
+
+class Outcome(_Sent):
+    """What became of one card."""
+
+    card: uuid.UUID
+    outcome: Literal["accepted", "overridden"]
+    acceptedSuggestions: tuple[AcceptedSuggestion, ...] = Field((), max_length=50)  # noqa: N815
+    overrideReason: Override = Override()  # noqa: N815
+    outcomeTimestamp: AwareDatetime  # noqa: N815
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.outcome == "accepted") != bool(self.acceptedSuggestions):
+            raise ValueError(
+                "acceptedSuggestions belong to the outcome `accepted`, and to it alone"
+            )
+        return self
+
+
+class Outcomes(_Sent):
+    """Feedback on some cards."""
+
+    feedback: Annotated[tuple[Outcome, ...], Field(min_length=1, max_length=100)]
+
+
+@cache
+def table() -> dict[str, Any]:
+    """The words and templates of ``cds.toml``."""
+    file = files.files(__package__).joinpath("cds.toml")
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def _in(language: str, of: Mapping[str, Any]) -> Any:
+    return of.get(language, of["en"])
+
+
+def services(language: str) -> Json:
+    """What discovery answers."""
+    needs = _in(language, table()["words"])["needs"]
+    told = [
+        {
+            "hook": service["hook"],
+            "id": service["id"],
+            **_in(language, service),
+            "prefetch": service["prefetch"],
+            "usageRequirements": needs,
+        }
+        for service in table()["service"]
+    ]
+    return {"services": told}
+
+
+def service_of(name: str) -> Mapping[str, Any]:
+    """A service by its id.
+
+    Raises:
+        RefusedError: there is none (404).
+    """
+    for service in table()["service"]:
+        if service["id"] == name:
+            return dict(service)
+    raise RefusedError(404, "not_found", "there is no such CDS service", "See GET /cds-services.")
+
+
+def read(call: Call, service: Mapping[str, Any]) -> Note:
+    """The note of what was prefetched.
+
+    Raises:
+        RefusedError: another service's hook (422), or nothing to read was sent (412).
+        ResourceError: what was sent is not as FHIR says, or of another patient.
+    """
+    if call.hook != service["hook"]:
+        raise RefusedError(
+            422,
+            "wrong_hook",
+            "this service is of another hook",
+            f"It is called with the hook {service['hook']}; see GET /cds-services.",
+        )
+    found = [
+        one
+        for key in service["prefetch"]
+        if call.prefetch.get(key) is not None  # null: the client has no such data
+        for one in reading.unpack(call.prefetch[key], f"prefetch.{key}")
+    ]
+    note = reading.gather(found, call.context.patientId)
+    if note.is_blank:
+        raise RefusedError(
+            412,
+            "no_prefetch",
+            "the prefetched data hold no text of a note",
+            "Send `documents` with the text inside (attachment.data), or `encounter` with a "
+            "reason; nothing is fetched.",
+        )
+    if call.context.encounterId:
+        visit = f"Encounter/{call.context.encounterId}"
+        if note.encounter and note.encounter != visit and call.hook == "encounter-start":
+            raise ResourceError(
+                "business-rule", "the note is of another visit", "", ("context.encounterId",)
+            )
+    return note
+
+
+def card(advice: Advice, note: Note, page: str = "") -> Json:
+    """The one card that a diagnosis gives.
+
+    Args:
+        advice: the diagnosis; where the model is not sure, there is nothing to accept.
+        note: what it rests on.
+        page: address of the service's page, for a link.
+    """
+    words = _in(advice.language, table()["words"])
+    codes = table()["card"]
+    told: Json = {
+        "uuid": advice.prediction,
+        "summary": words["unsure"] if advice.reasons else _summarise(advice, words),
+        "indicator": "warning" if set(advice.warnings) & set(codes["warns"]) else "info",
+        "detail": _detail(advice, note, words),
+        "source": {
+            "label": words["source"].format(model=advice.model),
+            "topic": {
+                "system": codes["topic_system"],
+                "code": codes["topic_code"],
+                "display": words["topic"],
+            },
+        },
+        "overrideReasons": _reasons(advice.language),
+    }
+    if page:
+        told["source"]["url"] = page
+        told["links"] = [{"label": words["link"], "url": page, "type": "absolute"}]
+    shown = [one for one in advice.suggestions if one.is_diagnosis and (one.chosen or one.inside)]
+    if shown and not advice.reasons:
+        told["suggestions"] = [_suggest(one, advice, note, words) for one in shown[:_MOST]]
+        told["selectionBehavior"] = "at-most-one" if advice.task == "single" else "any"
+    return told
+
+
+def _reasons(language: str) -> list[Json]:
+    """Why a card may be dismissed, as Coding."""
+    known = table()["override"]
+    return [
+        {"system": known["system"], "code": one["code"], "display": _in(language, one)}
+        for one in known["reason"]
+    ]
+
+
+def _summarise(advice: Advice, words: Mapping[str, str]) -> str:
+    """As many chosen labels as fit."""
+    summary = words["summary"].format(labels="")
+    comma = ""
+    for one in advice.suggestions:
+        if not one.chosen:
+            continue
+        added = summary + comma
+        added += words["item"].format(words=one.words, share=f"{one.probability:.0%}")
+        if len(added) >= _LONGEST_SUMMARY:
+            return f"{summary if comma else added[: _LONGEST_SUMMARY - 1]}…"
+        summary, comma = added, words["comma"]
+    return summary
+
+
+def _detail(advice: Advice, note: Note, words: Mapping[str, str]) -> str:
+    """GitHub's Markdown: why the model is not sure, a table, the set, what was read."""
+    said = _in(advice.language, table()["codes"])
+    comma = words["comma"]
+    rows = [
+        f"| {_escape(one.words)} | {', '.join(one.codes)} | {one.probability:.1%} |"
+        for one in advice.suggestions[:_MOST]
+    ]
+    parts = [said.get(code, code) for code in (*advice.reasons, *advice.warnings)]
+    parts.append("\n".join([words["head"], "|---|---|---:|", *rows]))
+    inside = comma.join(one.words for one in advice.suggestions if one.inside)
+    if advice.coverage is not None and inside and not advice.reasons:
+        share = f"{advice.coverage:.0%}"
+        parts.append(words["set"].format(coverage=share, labels=_escape(inside)))
+    if note.basis:
+        parts.append(words["basis"].format(basis=_escape(comma.join(note.basis))))
+    if note.date:
+        parts.append(words["date"].format(date=_escape(note.date[:10])))
+    parts.append(words["caution"].format(model=_escape(advice.model)))
+    return "\n\n".join(parts)
+
+
+def _escape(text: str) -> str:
+    return text.translate(_MARKED)
+
+
+def _suggest(one: Suggestion, advice: Advice, note: Note, words: Mapping[str, str]) -> Json:
+    resource = writing.condition(one, advice, note)
+    described = words["action"].format(words=one.words)
+    return {
+        "label": words["suggest"].format(words=one.words),
+        "uuid": advice.name(one),
+        "isRecommended": one.chosen,
+        "actions": [{"type": "create", "description": described, "resource": resource}],
+    }
+
+
+def verdict(outcome: Outcome, row: Mapping[str, Any], actor: str) -> tuple[Feedback, Event | None]:
+    """What a client says of a card, as the store has it: the verdict, and the coded reason.
+
+    The same outcome sent twice has the same ids, and is recorded once.
+
+    Args:
+        outcome: of one card.
+        row: of the prediction, which is the card's.
+        actor: who says so.
+
+    Raises:
+        RefusedError: a suggestion that is none of the card's (422).
+    """
+    card_id = str(outcome.card)
+    taken = _labels_of(outcome, json.loads(row["result"]), card_id)
+    own = outcome.model_dump_json()
+    chosen = json.loads(row["result"])["chosen"]
+    same = not taken or set(taken) == set(chosen)
+    said: Literal["accepted", "changed", "rejected"] = (
+        "rejected" if outcome.outcome == "overridden" else "accepted" if same else "changed"
+    )
+    feedback = Feedback(
+        actor=actor,
+        prediction=card_id,
+        verdict=said,
+        labels=() if same else taken,
+        comment=outcome.overrideReason.userComment or None,
+        id=str(uuid.uuid5(outcome.card, f"{actor} {own}")),
+    )
+    known = {reason["code"] for reason in table()["override"]["reason"]}
+    code = outcome.overrideReason.reason.code
+    if not code:
+        return feedback, None
+    # A client may have reasons of its own; theirs are words that nobody checked.
+    detail = {"prediction": card_id, "reason": code if code in known else "of the client"}
+    event = Event(
+        actor=actor,
+        action="card overridden",
+        detail=detail,
+        id=str(uuid.uuid5(outcome.card, f"{actor} reason {own}")),
+    )
+    return feedback, event
+
+
+def _labels_of(outcome: Outcome, result: Mapping[str, Any], card_id: str) -> tuple[str, ...]:
+    names = {suggestion_id(card_id, label): label for label in result["probabilities"]}
+    taken = tuple(names.get(str(one.id), "") for one in outcome.acceptedSuggestions)
+    if "" in taken:
+        raise RefusedError(
+            422,
+            "unknown_suggestion",
+            "an accepted suggestion is none of its card's",
+            "Send the uuid of the card's own suggestion.",
+        )
+    return tuple(dict.fromkeys(taken))

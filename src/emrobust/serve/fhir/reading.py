@@ -1,0 +1,329 @@
+"""Resources → the note that a model reads, whose it is, and what it rests on.
+
+A note is what current documents say; where none says anything, the reason of the visit. Diagnoses
+of earlier visits follow as past history; those of this visit do not, since they are what the
+model is asked for, nor do provisional ones, of which some may be the service's own.
+Everything must be of one patient.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources as files
+from typing import Any, TypeVar
+
+from emrobust.serve.fhir import attachment
+from emrobust.serve.fhir.resources import (
+    KINDS,
+    Bundle,
+    Composition,
+    Condition,
+    DocumentReference,
+    Encounter,
+    Known,
+    Patient,
+    Reference,
+    ResourceError,
+    Section,
+    parse,
+)
+
+# Other types carry requests to a server that keeps resources, which this one does not.
+BUNDLES = ("collection", "document", "message", "searchset")
+_UNCERTAIN = ("refuted", "entered-in-error", "provisional", "differential", "unconfirmed")
+_RELATIVE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
+_LONGEST_NUMBER = 64
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A resource and where it was.
+
+    Attributes:
+        where: FHIRPath.
+        resource: of a kind that is read.
+        url: its absolute address in a bundle.
+    """
+
+    where: str
+    resource: Known
+    url: str = ""
+
+    @property
+    def reference(self) -> str:
+        """How others refer to it; empty where nothing names it."""
+        own = self.resource
+        return f"{own.resourceType}/{own.id}" if own.id else self.url
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a model reads, and what its answer refers to.
+
+    Attributes:
+        subject: reference to the patient, as FHIR's JSON.
+        documents: the texts, in the order given.
+        reason: what the patient came for.
+        history: diagnoses of earlier visits.
+        encounter: reference to the visit; empty where none is named.
+        record_id: the visit's number, else the document's.
+        basis: references to what was read.
+        date: of the newest document.
+    """
+
+    subject: Mapping[str, Any]
+    documents: tuple[str, ...] = ()
+    reason: str = ""
+    history: tuple[str, ...] = ()
+    encounter: str = ""
+    record_id: str | None = None
+    basis: tuple[str, ...] = ()
+    date: str = ""
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it says nothing of this visit."""
+        return not (self.documents or self.reason)
+
+    def text(self, language: str) -> str:
+        """One text; headings are in the model's language."""
+        words = table()["headings"]
+        words = words.get(language, words["en"])
+        parts = list(self.documents) or [self.reason]
+        if self.history:
+            parts.append(words["history"] + words["comma"].join(self.history))
+        return "\n".join(filter(None, parts))
+
+
+@cache
+def table() -> dict[str, Any]:
+    """The words and code systems of ``fhir.toml``."""
+    file = files.files(__package__).joinpath("fhir.toml")
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def of_bundle(value: Any) -> Note:
+    """The note of a bundle.
+
+    Raises:
+        ResourceError: no bundle of a kind that is taken, an element that is wrong, no patient or
+            several, or nothing to read.
+    """
+    if not isinstance(value, dict) or value.get("resourceType") not in ("Bundle", "Parameters"):
+        raise ResourceError("structure", "the body is no Bundle", "See GET /fhir/metadata.")
+    if value["resourceType"] == "Parameters":
+        value = _unwrap(value)
+    bundle = parse(Bundle, value, "Bundle")
+    if bundle.type not in BUNDLES:
+        raise ResourceError(
+            "not-supported",
+            "a Bundle of this type is not taken here",
+            f"Send the resources as one of: {', '.join(BUNDLES)}.",
+            ("Bundle.type",),
+        )
+    note = gather(list(_entries(bundle, "Bundle")))
+    if note.is_blank:
+        raise ResourceError(
+            "required",
+            "the Bundle holds no text to read",
+            "Put the note's text into DocumentReference.content.attachment.data; what a url "
+            "points to is not fetched.",
+            ("Bundle.entry",),
+        )
+    return note
+
+
+def _unwrap(parameters: dict[str, Any]) -> Any:
+    """The Bundle of FHIR's envelope for operations."""
+    given = parameters.get("parameter")
+    parts = given if isinstance(given, list) else []
+    for part in parts:
+        if isinstance(part, dict) and part.get("name") == "bundle":
+            return part.get("resource")
+    raise ResourceError(
+        "required", "Parameters has no part `bundle`", "", ("Parameters.parameter",)
+    )
+
+
+def _entries(bundle: Bundle, where: str) -> Iterator[Found]:
+    for number, entry in enumerate(bundle.entry):
+        kind = KINDS.get(str(entry.resource.get("resourceType")))
+        if kind is not None:
+            place = f"{where}.entry[{number}].resource"
+            yield Found(place, parse(kind, entry.resource, place), entry.fullUrl)
+
+
+def unpack(value: Any, where: str) -> list[Found]:
+    """The resources of an answer to a query: one resource, or a searchset.
+
+    Kinds that are not read are left out, and so is an OperationOutcome: no data.
+
+    Raises:
+        ResourceError: an element is not as FHIR says.
+    """
+    if not isinstance(value, dict):
+        raise ResourceError("structure", f"{where} is no resource", "", (where,))
+    if value.get("resourceType") == "Bundle":
+        return list(_entries(parse(Bundle, value, where), where))
+    kind = KINDS.get(str(value.get("resourceType")))
+    return [] if kind is None else [Found(where, parse(kind, value, where))]
+
+
+def gather(found: list[Found], patient: str = "") -> Note:
+    """One note of all that was found.
+
+    Args:
+        found: resources of one patient.
+        patient: id of the patient whose they must be, where that is known.
+
+    Raises:
+        ResourceError: no patient or several, or a document that cannot be decoded.
+    """
+    note = Note(_subject(found, patient))
+    encounters = list(_of(found, Encounter))
+    if encounters:
+        where, visit = encounters[0]
+        reason = "；".join(filter(None, (concept.words() for concept in visit.reasonCode)))
+        numbers = [known.value for known in visit.identifier if _is_number(known.value)]
+        note = replace(
+            note,
+            reason=reason,
+            encounter=where.reference,
+            record_id=next(iter([*numbers, visit.id])) or None,
+        )
+    note = _with_documents(note, found)
+    note = _with_history(note, found)
+    if not note.documents and note.reason:
+        note = replace(note, basis=(encounters[0][0].reference, *note.basis))
+    return replace(note, basis=tuple(filter(None, note.basis)))
+
+
+def _is_number(value: str) -> bool:
+    """Whether it can stand in the log: a text that slipped into an identifier must not."""
+    return 0 < len(value) <= _LONGEST_NUMBER and value.isprintable() and " " not in value
+
+
+def _of(found: Iterable[Found], kind: type[T]) -> Iterator[tuple[Found, T]]:
+    return ((one, one.resource) for one in found if isinstance(one.resource, kind))
+
+
+def _with_documents(note: Note, found: list[Found]) -> Note:
+    """The texts of current documents and compositions."""
+    texts, basis, dates = [], [], [""]
+    for one in found:
+        document = one.resource
+        if isinstance(document, DocumentReference):
+            text, visits = _read_document(one.where, document), document.context.encounter
+        elif isinstance(document, Composition) and document.status != "entered-in-error":
+            text, visits = "\n".join(_sections(document.section)), (document.encounter,)
+        else:
+            continue
+        if not text:
+            continue
+        texts.append(text)
+        basis.append(one.reference)
+        dates.append(document.date)
+        visit = next((name for v in visits if (name := _relative(v.reference))), "")
+        note = replace(
+            note,
+            encounter=note.encounter or visit,
+            record_id=note.record_id or visit.partition("/")[2] or document.id or None,
+        )
+    return replace(note, documents=tuple(texts), basis=tuple(basis), date=max(dates))
+
+
+def _read_document(where: str, document: DocumentReference) -> str:
+    """Its first readable form: several forms of a document say the same."""
+    if document.status != "current":
+        return ""
+    for number, content in enumerate(document.content):
+        if attachment.is_readable(content.attachment):
+            place = f"{where}.content[{number}].attachment"
+            return attachment.read(content.attachment, place).strip()
+    return ""
+
+
+def _sections(sections: Iterable[Section]) -> Iterator[str]:
+    for section in sections:
+        text = attachment.plain(section.text.div)
+        if text:
+            yield f"{section.title}：{text}" if section.title else text
+        yield from _sections(section.section)
+
+
+def _with_history(note: Note, found: list[Found]) -> Note:
+    history, basis = [], list(note.basis)
+    for one, condition in _of(found, Condition):
+        now = note.encounter and _relative(condition.encounter.reference) == note.encounter
+        if now or condition.verificationStatus.has(*_UNCERTAIN):
+            continue
+        words = [condition.code.words(), *(known.text for known in condition.note)]
+        if text := "，".join(" ".join(word.split()) for word in words if word.strip()):
+            history.append(text)
+            basis.append(one.reference)
+    return replace(note, history=tuple(dict.fromkeys(history)), basis=tuple(basis))
+
+
+def _subject(found: list[Found], patient: str) -> dict[str, Any]:
+    """The one patient that all resources name.
+
+    Raises:
+        ResourceError: none is named, or several are, or something that is no patient.
+    """
+    names: dict[str, tuple[dict[str, Any], str]] = {}
+    if patient:
+        names[f"Patient/{patient}"] = ({"reference": f"Patient/{patient}"}, "context.patientId")
+    aliases: dict[str, str] = {}
+    for one, _ in _of(found, Patient):
+        if name := one.reference:
+            aliases[one.url or name] = name
+            names.setdefault(name, ({"reference": name}, one.where))
+    for one in found:
+        given = getattr(one.resource, "subject", None)
+        if isinstance(given, Reference) and (name := _name(given, aliases, one.where)):
+            plain = given.model_dump(exclude_defaults=True)
+            names.setdefault(name, (plain, f"{one.where}.subject"))
+    places = tuple(where for _, where in names.values())
+    if not names:
+        raise ResourceError(
+            "required",
+            "no resource names its patient",
+            "Add a Patient, or a subject to the documents.",
+            tuple(f"{one.where}.subject" for one in found) or ("Bundle.entry",),
+        )
+    if len(names) > 1:
+        raise ResourceError(
+            "business-rule",
+            f"the resources are of {len(names)} patients",
+            "Send what belongs to one patient, under one reference.",
+            places,
+        )
+    ((reference, _),) = names.values()
+    return reference
+
+
+def _name(given: Reference, aliases: Mapping[str, str], where: str) -> str:
+    """What is the same for all writings of a reference to one patient."""
+    if given.reference in aliases:
+        return aliases[given.reference]
+    name = _relative(given.reference)
+    if name.startswith("urn:") or not name:
+        return name or (
+            given.identifier.value and f"{given.identifier.system}|{given.identifier.value}"
+        )
+    if not name.startswith("Patient/"):
+        raise ResourceError(
+            "value", f"{where}.subject is no patient", "", (f"{where}.subject.reference",)
+        )
+    return name
+
+
+def _relative(reference: str) -> str:
+    """``Kind/id`` of an absolute or versioned reference; others as they are."""
+    match = _RELATIVE.search(reference)
+    return match[1] if match else reference

@@ -1,0 +1,153 @@
+"""``/fhir``: FHIR R4. A Bundle with a note in; RiskAssessment and provisional Conditions out.
+
+The service keeps no resources, so it offers one operation and no interactions: a Bundle of the
+types batch and transaction is refused. Errors are OperationOutcomes (`emrobust.serve.fhir`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Request
+from fastapi.responses import JSONResponse, Response
+
+from emrobust import __version__
+from emrobust.serve import service as room
+from emrobust.serve.consultation import Asked, consult
+from emrobust.serve.fhir import outcome, reading, writing
+from emrobust.serve.fhir.resources import ResourceError
+from emrobust.serve.gate import Clinician
+from emrobust.serve.problem import RefusedError
+from emrobust.serve.suggestions import advise
+
+Service = Annotated[room.Service, Depends(room.of)]
+OPERATION = "urn:emrobust:operation:diagnose"
+_CODE = "diagnose"
+_MOST = 10  # predictions of a RiskAssessment
+_SINCE = "2026-11-22"
+
+
+class FhirResponse(JSONResponse):
+    """JSON as FHIR calls it."""
+
+    media_type = writing.MEDIA_TYPE
+
+
+router = APIRouter(tags=["fhir"], prefix="/fhir", default_response_class=FhirResponse)
+
+_OUTCOME = {
+    "type": "object",
+    "required": ["resourceType", "issue"],
+    "properties": {
+        "resourceType": {"const": "OperationOutcome"},
+        "issue": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+    },
+}
+
+
+def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    content = {writing.MEDIA_TYPE: {"schema": _OUTCOME}}
+    return {status: {"description": "OperationOutcome", "content": content} for status in statuses}
+
+
+async def _is_json(request: Request) -> None:
+    """Refuse XML by its name, before it is refused as broken JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in (writing.MEDIA_TYPE, "application/json"):
+        raise RefusedError(
+            415, "media_type", "the body is not JSON", f"Send it as {writing.MEDIA_TYPE}."
+        )
+
+
+@router.post(
+    "/$diagnose",
+    dependencies=[Depends(_is_json)],
+    responses=_responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504, 507),
+)
+async def diagnose(
+    given: Annotated[dict[str, Any], Body(media_type=writing.MEDIA_TYPE)],
+    caller: Clinician,
+    service: Service,
+) -> dict[str, Any]:
+    """Read the note of a Bundle (or of Parameters with one, named ``bundle``)."""
+    try:
+        note = reading.of_bundle(given)
+    except ResourceError as error:
+        return _refused(error)  # type: ignore[return-value]  # FastAPI passes a response on
+    served = service.catalog.find()
+    text = note.text(str(served.package.facts["language"]))
+    asked = Asked(text=text, record_id=note.record_id, model=served.full_name)
+    found = await consult(service, caller, asked)
+    return writing.bundle(advise(found, _MOST), note)
+
+
+def _refused(error: ResourceError) -> Response:
+    return FhirResponse(outcome.of_error(error), 422)
+
+
+@router.get("/metadata", responses=_responses(401, 403, 429, 503))
+async def show_capabilities(caller: Clinician) -> dict[str, Any]:
+    """The CapabilityStatement."""
+    del caller
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": _SINCE,
+        "kind": "instance",
+        "software": {"name": "emrobust", "version": __version__},
+        "implementation": {"description": "Diagnosis suggestions from outpatient notes"},
+        "fhirVersion": writing.VERSION,
+        "format": ["json"],
+        "rest": [
+            {
+                "mode": "server",
+                "security": {"description": "Authorization: Bearer, with an API key or a token"},
+                "operation": [{"name": _CODE, "definition": OPERATION}],
+            }
+        ],
+    }
+
+
+@router.get("/OperationDefinition/diagnose", responses=_responses(401, 403, 429, 503))
+async def show_operation(caller: Clinician) -> dict[str, Any]:
+    """What the operation takes and gives."""
+    del caller
+    return {
+        "resourceType": "OperationDefinition",
+        "id": _CODE,
+        "url": OPERATION,
+        "name": "Diagnose",
+        "status": "active",
+        "kind": "operation",
+        "date": _SINCE,
+        "affectsState": False,
+        "code": _CODE,
+        "description": (
+            "Reads the note of one patient and answers with a preliminary RiskAssessment and, "
+            "where the model is sure, provisional Conditions. No resource is kept."
+        ),
+        "system": True,
+        "type": False,
+        "instance": False,
+        "parameter": [
+            {
+                "name": "bundle",
+                "use": "in",
+                "min": 1,
+                "max": "1",
+                "documentation": (
+                    f"Of type {', '.join(reading.BUNDLES)}: Patient, DocumentReference with the "
+                    "text inside, Composition, Encounter, Condition (past history)."
+                ),
+                "type": "Bundle",
+            },
+            {
+                "name": "return",
+                "use": "out",
+                "min": 1,
+                "max": "1",
+                "documentation": "Of type collection: RiskAssessment, Condition.",
+                "type": "Bundle",
+            },
+        ],
+    }
