@@ -1,0 +1,77 @@
+"""The application: every router of ``routes/``, behind the shield, with errors as problems."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import pkgutil
+from collections.abc import AsyncIterator, Iterator
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
+
+from emrobust import __version__
+from emrobust.serve import problem, routes
+from emrobust.serve.service import Service
+from emrobust.serve.shield import Shield
+
+
+def build(service: Service) -> FastAPI:
+    """The application around an opened service, which it closes when it ends."""
+    app = FastAPI(
+        title="emrobust",
+        version=__version__,
+        summary="Assisted diagnosis from outpatient notes, on the hospital's own machines.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_live,
+    )
+    app.state.service = service
+    problem.install(app)
+    for router in find_routers():
+        app.include_router(router)
+    settings = service.settings
+    # The last one added stands outermost.
+    app.add_middleware(Shield, limits=settings.limits, metrics=service.metrics)
+    if settings.serve.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.serve.origins),
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+            max_age=600,
+        )
+    return app
+
+
+def find_routers() -> Iterator[APIRouter]:
+    """The ``router`` of each file in ``routes/``: one file, one family of paths, no list."""
+    for found in sorted(module.name for module in pkgutil.iter_modules(routes.__path__)):
+        yield importlib.import_module(f"{routes.__name__}.{found}").router
+
+
+@contextlib.asynccontextmanager
+async def _live(app: FastAPI) -> AsyncIterator[None]:
+    """The routers' own lifespans run inside of this one."""
+    service: Service = app.state.service
+    try:
+        yield
+    finally:
+        await service.close()
+
+
+def describe(app: FastAPI) -> dict[str, object]:
+    """The OpenAPI description, with the body of every error."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, routes=app.routes
+        )
+        parts = schema.setdefault("components", {}).setdefault("schemas", {})
+        template = "#/components/schemas/{model}"
+        made = problem.Problem.model_json_schema(ref_template=template)
+        parts.update(made.pop("$defs", {}))
+        parts["Problem"] = made
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,188 @@
+"""Who asks, and what they may do: an API key or a token of the hospital's sign-in, and a role.
+
+A route says which role it needs by the type of an argument::
+
+    async def list_models(caller: Clinician, …)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Annotated, final
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from emrobust.errors import DeniedError
+from emrobust.serve.problem import RefusedError
+from emrobust.serve.settings import Limits
+from emrobust.serve.store.keys import ROLES, ApiKey, Doorkeeper, Role
+
+_MOST_BUCKETS = 10_000
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        actor: what the store's rows and the audit log have: a key's prefix, or a subject.
+        role: clinician, reviewer or administrator.
+        name: to show.
+    """
+
+    actor: str
+    role: Role
+    name: str
+
+    def allows(self, role: Role) -> bool:
+        """Whether this caller may do what the role may."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@final
+class Buckets:
+    """Token buckets: so many requests at once, and so many a second in the long run."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._levels: dict[str, tuple[float, float]] = {}
+
+    def take(self, name: str, amount: float = 1.0) -> float:
+        """Take from a name's bucket; seconds until there is enough, 0 where there was."""
+        now = time.monotonic()
+        level, at = self._levels.get(name, (float(self._burst), now))
+        level = min(self._burst, level + (now - at) * self._rate)
+        if level < amount:
+            self._levels[name] = (level, now)
+            return (amount - level) / self._rate
+        if len(self._levels) >= _MOST_BUCKETS:
+            self._forget(now)
+        self._levels[name] = (level - amount, now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        """Full buckets are as good as none."""
+        full = self._burst / self._rate
+        kept = {name: found for name, found in self._levels.items() if now - found[1] < full}
+        self._levels = kept if len(kept) < _MOST_BUCKETS else {}
+
+
+@final
+class Gate:
+    """Tells who a caller is, and how much they may ask.
+
+    Args:
+        doorkeeper: knows the API keys.
+        limits: of requests, and of wrong keys.
+    """
+
+    def __init__(self, doorkeeper: Doorkeeper, limits: Limits) -> None:
+        self._doorkeeper = doorkeeper
+        self._requests = Buckets(limits.rate, limits.burst)
+        self._failures = Buckets(limits.failures / 60, limits.failures)
+        # argon2 takes the processor for a while, so it has one thread and no more.
+        self._pool = ThreadPoolExecutor(1, "emrobust-keys")
+        self._asking: dict[str, asyncio.Future[ApiKey]] = {}
+
+    async def admit(self, token: str | None, address: str) -> Caller:
+        """The caller with this key.
+
+        Args:
+            token: as it was sent.
+            address: from where; wrong keys are counted by it.
+
+        Raises:
+            DeniedError: no key, or one that is unknown, expired or revoked.
+            RefusedError: too many requests, or too many wrong keys (429).
+            UnavailableError: the store is away.
+        """
+        if not token:
+            raise DeniedError(
+                "a key is needed", "Send it: Authorization: Bearer KEY. Ask an administrator."
+            )
+        caller = await self._caller(token, address)
+        if wait := self._requests.take(caller.actor):
+            raise _too_many("this key asks too often", wait)
+        return caller
+
+    async def _caller(self, token: str, address: str) -> Caller:
+        key = self._doorkeeper.recall(token)
+        if key is None:
+            key = await self._look_up(token, address)
+        return Caller(key.prefix, key.role, key.name)
+
+    async def _look_up(self, token: str, address: str) -> ApiKey:
+        """Ask the store, once for all requests with the same key that wait for it."""
+        running = self._asking.get(token)
+        if running is None:
+            if wait := self._failures.take(address):
+                raise _too_many("too many keys were tried from this address", wait)
+            loop = asyncio.get_running_loop()
+            running = loop.run_in_executor(self._pool, self._doorkeeper.admit, token)
+            self._asking[token] = running
+            running.add_done_callback(lambda done: self._forget(token, done))
+            key = await asyncio.shield(running)
+            self._failures.take(address, -1.0)  # a right key is no failure
+            return key
+        return await asyncio.shield(running)
+
+    def _forget(self, token: str, done: asyncio.Future[ApiKey]) -> None:
+        del self._asking[token]
+        if not done.cancelled():
+            done.exception()  # nobody may be left who asks for it
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._pool.shutdown()
+
+
+def _too_many(what: str, wait: float) -> RefusedError:
+    return RefusedError(
+        429, "too_many_requests", what, f"Wait {math.ceil(wait)} s and send fewer.", retry=wait
+    )
+
+
+_BEARER = HTTPBearer(auto_error=False, description="An API key, or a token of the sign-in")
+_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key")
+
+
+async def _ask(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    header: Annotated[str | None, Security(_HEADER)],
+) -> Caller:
+    gate: Gate = request.app.state.service.gate
+    token = bearer.credentials if bearer is not None else header
+    address = request.client.host if request.client else ""
+    caller = await gate.admit(token, address)
+    request.state.actor = caller.actor  # for the access log
+    return caller
+
+
+def _require(role: Role) -> Callable[[Caller], Awaitable[Caller]]:
+    async def check(caller: Annotated[Caller, Depends(_ask)]) -> Caller:
+        if not caller.allows(role):
+            raise RefusedError(
+                403,
+                "role",
+                f"this needs the role {role}, and the key has {caller.role}",
+                "Ask an administrator for a key with that role.",
+            )
+        return caller
+
+    return check
+
+
+clinician = _require("clinician")
+reviewer = _require("reviewer")
+administrator = _require("administrator")
+Clinician = Annotated[Caller, Depends(clinician)]
+Reviewer = Annotated[Caller, Depends(reviewer)]
+Administrator = Annotated[Caller, Depends(administrator)]

@@ -1,0 +1,122 @@
+"""``/v1/models``: which models there are, side by side, and which version of each answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from emrobust.errors import NotFoundError
+from emrobust.serve import problem
+from emrobust.serve import service as room
+from emrobust.serve.catalog import Served
+from emrobust.serve.gate import Clinician
+
+router = APIRouter(tags=["models"])
+Service = Annotated[room.Service, Depends(room.of)]
+_CARD = "model_card.html"
+
+
+class ModelVersion(BaseModel):
+    """A loaded version of a model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    version: str
+    state: str = Field(description="active answers, shadow scores silently, ready waits")
+    default: bool = Field(description="whether it answers requests that name no model")
+    task: str
+    language: str
+    labels: int
+    fields: list[str] = Field(description="of a note, in the order joined")
+    guarantees: list[float] = Field(description="coverages that prediction sets may have")
+    precision: str
+    facts: dict[str, Any] = Field(description="of the package")
+
+
+class Models(BaseModel):
+    """All that are loaded."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    models: list[ModelVersion]
+
+
+class Label(BaseModel):
+    """A label as it is known by name, title and code."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: str
+    title: dict[str, str] | None = None
+    codes: list[str]
+
+
+class Labels(BaseModel):
+    """A model's labels."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    labels: list[Label]
+
+
+@router.get("/v1/models", responses=problem.responses(*problem.GUARDED))
+async def list_models(caller: Clinician, service: Service) -> Models:
+    """List the models that are loaded."""
+    del caller
+    return Models(models=[shown(service, served) for served in service.catalog])
+
+
+@router.get(
+    "/v1/models/{name}/card",
+    response_class=FileResponse,
+    responses={
+        200: {"content": {"text/html": {}}},
+        **problem.responses(*problem.GUARDED, 404),
+    },
+)
+async def show_card(name: str, caller: Clinician, service: Service) -> FileResponse:
+    """The model card as a page of its own, with its own policy inside."""
+    del caller
+    path: Path = service.catalog.find(name).package.folder / _CARD
+    if not path.is_file():
+        raise NotFoundError("this package has no model card")
+    return FileResponse(path, media_type="text/html; charset=utf-8")
+
+
+@router.get(
+    "/v1/models/{name}/labels",
+    response_model_exclude_none=True,
+    responses=problem.responses(*problem.GUARDED, 404),
+)
+async def list_labels(name: str, caller: Clinician, service: Service) -> Labels:
+    """The labels that a model knows, for who corrects one."""
+    del caller
+    return Labels(
+        labels=[
+            Label(label=known["name"], title=known["titles"] or None, codes=known["codes"])
+            for known in service.catalog.find(name).package.labels
+        ]
+    )
+
+
+def shown(service: room.Service, served: Served) -> ModelVersion:
+    """A loaded version as the API gives it."""
+    package, version = served.package, served.version
+    return ModelVersion(
+        name=version.name,
+        version=version.version,
+        state=version.state,
+        default=version.name == service.catalog.default and version.state == "active",
+        task=package.task,
+        language=str(package.facts["language"]),
+        labels=len(package.labels),
+        fields=list(served.form.fields),
+        guarantees=sorted(package.guarantees),
+        precision=package.report.precision,
+        facts=dict(package.facts),
+    )

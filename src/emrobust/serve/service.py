@@ -1,0 +1,88 @@
+"""What a running service holds; everything that a route needs hangs here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Request
+
+from emrobust.serve.catalog import Catalog, Wanted
+from emrobust.serve.gate import Gate
+from emrobust.serve.metrics import Metrics
+from emrobust.serve.settings import ServeSettings
+from emrobust.serve.store import Store, open_store
+from emrobust.serve.store.entries import Entry
+
+_MOST_ASIDE = 64
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service: opened before the first request, closed after the last.
+
+    Attributes:
+        settings: as read.
+        store: what must not be lost.
+        catalog: the models.
+        gate: who may ask.
+        metrics: for Prometheus.
+    """
+
+    settings: ServeSettings
+    store: Store
+    catalog: Catalog
+    gate: Gate
+    metrics: Metrics
+    _aside: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def record(self, entry: Entry) -> None:
+        """Return when an entry and its row of the audit log are on disk.
+
+        Raises:
+            EmrobustError: it could not be stored.
+        """
+        await asyncio.wrap_future(self.store.submit(entry))
+
+    def look_aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that no request waits for; it is left out where much of it waits."""
+        if len(self._aside) >= _MOST_ASIDE:
+            work.close()
+            return
+        task = asyncio.create_task(work)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
+    async def close(self) -> None:
+        """Finish what was accepted, then close."""
+        await asyncio.gather(*self._aside, return_exceptions=True)
+        await self.catalog.close()
+        self.gate.close()
+        await asyncio.to_thread(self.store.close)
+
+
+def open_service(settings: ServeSettings, wanted: Sequence[Wanted]) -> Service:
+    """Open the store and load the models.
+
+    Raises:
+        EmrobustError: a package, the store or a setting cannot be used.
+    """
+    store = open_store(settings.store)
+    try:
+        metrics = Metrics()
+        catalog = Catalog(store.database, settings, metrics.watch_batch)
+        catalog.open(wanted)
+        gate = Gate(store.doorkeeper, settings.limits)
+        metrics.watch_queue(lambda: sum(served.batcher.waiting for served in catalog))
+    except BaseException:
+        store.close()
+        raise
+    return Service(settings, store, catalog, gate, metrics)
+
+
+def of(request: Request) -> Service:
+    """The service that answers a request, for ``Depends``."""
+    found: Service = request.app.state.service
+    return found

@@ -1,0 +1,134 @@
+"""A small real package, and a service around it with a key of each role."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from emrobust import config
+from emrobust.clinic import generate
+from emrobust.serve import app, service, settings
+from emrobust.serve.catalog import Wanted
+from emrobust.serve.store import keys
+
+ROLES = ("clinician", "reviewer", "administrator")
+NOTE = "患者胸闷心悸3天，活动后加重，无发热。既往高血压病史10年。"
+SMALL = (
+    "model.name=textcnn", "model.width=16", "model.filters=16", "train.epochs=3",
+    "train.learning_rate=0.01", "labels.top=12", "split.validation=0.3", "evaluate.bootstrap=0",
+    "evaluate.suites=[]",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio, as the service does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory) -> Path:
+    """The project file of a small made-up hospital."""
+    folder = tmp_path_factory.mktemp("clinic")
+    generate(folder, 1200, 20260101, workers=1, formats=("sqlite",))
+    return folder / "project.toml"
+
+
+@pytest.fixture(scope="session")
+def served_run(tmp_path_factory, clinic) -> Path:
+    """A run on it."""
+    from emrobust.pipeline.train import train
+
+    folder = tmp_path_factory.mktemp("run") / "run"
+    train(config.load(clinic, SMALL), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def served_package(tmp_path_factory, served_run) -> Path:
+    """The package of it."""
+    from emrobust.package.export import export
+
+    folder = tmp_path_factory.mktemp("package") / "package"
+    export(served_run, folder)
+    return folder
+
+
+@pytest.fixture
+def options() -> list[str]:
+    """``section.key=value`` for `opened`; a test module may give its own."""
+    return []
+
+
+@pytest.fixture
+def opened(tmp_path, served_package, options) -> Iterator[service.Service]:
+    """An opened service with the package as ``clinic@1``; whoever runs its app closes it."""
+    given = settings.load(
+        None,
+        [
+            f"store.url={tmp_path / 'store.db'}",
+            f"serve.jobs={tmp_path / 'jobs'}",
+            "serve.threads=1",
+            *options,
+        ],
+    )
+    made = service.open_service(given, [Wanted(served_package, "clinic", "1")])
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def tokens(opened) -> dict[str, str]:
+    """A key of each role."""
+    return {
+        role: keys.add(opened.store.database, name=f"the {role}", role=role, actor="test")[0]
+        for role in ROLES
+    }
+
+
+@pytest.fixture
+def as_role(tokens):
+    """Role → the headers that its key is sent in."""
+    return lambda role: {"Authorization": f"Bearer {tokens[role]}"}
+
+
+@pytest.fixture
+async def client(opened, as_role) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with a clinician's key, inside of the application's lifespan."""
+    application = app.build(opened)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(application),
+            base_url="http://clinic.test",
+            headers=as_role("clinician"),
+        ) as made,
+    ):
+        yield made
+
+
+@pytest.fixture
+def address(opened) -> Iterator[str]:
+    """The address of a real server in a thread of this process."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app.build(opened), port=0, lifespan="on", log_config=None, access_log=False, ws="none"
+        )
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        (listening,) = server.servers[0].sockets
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
