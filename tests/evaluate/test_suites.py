@@ -118,11 +118,11 @@ def test_noise_grows_with_severity_and_length_suites_do_what_they_say(made):
 
 
 def test_words_of_suites_are_none_of_training():
-    for table in ("homophones", "glyphs"):
+    for table in ("homophones", "glyphs", "english_synonyms", "english_abbreviations"):
         training, testing = (confusions.load(table, use) for use in ("train", "test"))
         pairs = [{(a, b) for a, of in one.items() for b in of} for one in (training, testing)]
         assert not pairs[0] & pairs[1]
-        assert 0.2 < len(pairs[1]) / (len(pairs[0]) + len(pairs[1])) < 0.4
+        assert 0.2 < len(pairs[1]) / (len(pairs[0]) + len(pairs[1])) < 0.4, table
     template = noise.load()
     for key in ("headings", "after", "closing", "english_closing"):
         assert not set(getattr(template.template, key)) & set(getattr(template.held_out, key))
