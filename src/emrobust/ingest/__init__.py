@@ -5,7 +5,16 @@ them into records and refuses rows; `stage` writes. Nothing of a record's text e
 a message or the rejects file.
 """
 
-from emrobust.ingest.sources import open_table
+from emrobust.ingest.sources import file_kinds, open_table, source_of
 from emrobust.ingest.stage import Preview, Through, batches, ingest, preview
 
-__all__ = ["Preview", "Through", "batches", "ingest", "open_table", "preview"]
+__all__ = [
+    "Preview",
+    "Through",
+    "batches",
+    "file_kinds",
+    "ingest",
+    "open_table",
+    "preview",
+    "source_of",
+]

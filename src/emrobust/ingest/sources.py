@@ -18,6 +18,11 @@ _READERS: dict[str, Callable[[Source, Path], Table]] = {
 }
 
 
+def file_kinds() -> list[str]:
+    """Endings of files that hold a table and no database."""
+    return sorted(_READERS)
+
+
 def open_table(settings: Source, path: Path | None) -> Table:
     """Open a file by its suffix, or the database of the settings; only the header is read.
 
@@ -40,6 +45,16 @@ def open_table(settings: Source, path: Path | None) -> Table:
         raise SourceError(f"{path} may not be read", "Ask for the right to read it.") from None
     known = ", ".join(sorted([*_READERS, *database.SUFFIXES]))
     raise SourceError(f"{path.name} is of no known kind", f"Known suffixes are {known}.")
+
+
+def source_of(settings: Source, table: Path) -> Source:
+    """The same columns, read from another table.
+
+    A sheet or a database table keeps its name only where the other file is of the same kind.
+    """
+    kind = None if settings.path is None else settings.path.suffix
+    same = {} if table.suffix == kind else {"table": None}
+    return settings.model_copy(update={"path": table, "url": None, "query": None, **same})
 
 
 def _missing(path: Path) -> SourceError:

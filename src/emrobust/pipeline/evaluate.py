@@ -10,14 +10,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from emrobust import config, labels, rejects, runs
+from emrobust import config, ingest, labels, rejects, runs
 from emrobust.errors import InputError
 from emrobust.evaluate import Comparison, Evaluation, evidence
 from emrobust.evaluate import run as evaluation
 from emrobust.evaluate.run import Measured
 from emrobust.evaluate.significance import Significance, compare_recipes
 from emrobust.pipeline import deid, material
-from emrobust.pipeline.prepare import CLASSES, INGEST, LABELS, source_of
+from emrobust.pipeline.prepare import CLASSES, INGEST, LABELS
 from emrobust.report import LengthHistogram, OtherModel, ReportContext, write_report
 from emrobust.train import run as training
 from emrobust.train.run import Run
@@ -163,7 +163,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 def _read(run: Run, data: Path, scratch: Path) -> dict[str, runs.Summary]:
     """Read a table as the run's source was, with the run's label set; what each stage did."""
-    project = run.project.model_copy(update={"source": source_of(run.project.source, data)})
+    project = run.project.model_copy(update={"source": ingest.source_of(run.project.source, data)})
     for name in (INGEST, CLASSES, LABELS):
         (scratch / name).mkdir()
     return {

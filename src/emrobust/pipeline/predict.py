@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import hashlib
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from emrobust import deid, package, runs
-from emrobust.config import Deid, Source
-from emrobust.package import Package, layout
+from emrobust import deid, ingest, package, runs
+from emrobust.package import Package, table
 from emrobust.package.model import Precision
+from emrobust.package.treatment import open_treatment, quiet
 from emrobust.pipeline import prediction
-from emrobust.pipeline.prepare import source_of
 
 
 def predict(
@@ -65,41 +60,14 @@ def _predict_by_run(folder: Path, data: Path, out: Path, today: dt.date | None) 
         own, decided = training.probabilities(model, texts)
         return own if calibrator is None else calibrator.apply(own), decided
 
-    source, settings = source_of(run.project.source, data), run.project.deid
+    source, settings = ingest.source_of(run.project.source, data), run.project.deid
     if not settings.enabled:
         return prediction.predict(score, run.names, source, out)
-    return prediction.predict(score, run.names, source, out, deid.Deidentifier(_quiet(settings)))
+    return prediction.predict(score, run.names, source, out, deid.Deidentifier(quiet(settings)))
 
 
 def _predict_by_package(loaded: Package, data: Path, out: Path) -> runs.Summary:
-    saved = runs.read_json(loaded.folder / layout.SOURCE)
-    # Where the project's table lay is not known here, but of which kind it was.
-    known = Source(path=Path(f"absent{saved['suffix']}"), **saved["columns_of"])
-    source = source_of(known, data)
-    settings = loaded.deid()
+    source, settings = table.source_of(loaded, data), loaded.deid()
     if not settings.enabled:
         return prediction.predict(loaded.score, loaded.names, source, out)
-    with _stand_in_key() as key:
-        # Nothing of the treated texts is written, and numbers must lead back to the records.
-        own = {"key_file": key, "pseudonyms": False}
-        treatment = deid.Deidentifier(_quiet(settings.model_copy(update=own)))
-        return prediction.predict(loaded.score, loaded.names, source, out, treatment)
-
-
-def _quiet(settings: Deid) -> Deid:
-    """No text is written here, so nothing needs to be refused or audited."""
-    return settings.model_copy(update={"accept_identifiers": True, "audit_rows": 0})
-
-
-@contextlib.contextmanager
-def _stand_in_key() -> Iterator[Path]:
-    """A key that is no secret, for surrogates and shifts like those that the model learned from.
-
-    The hospital's key stays at home. What this one makes is read by the model alone.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "key"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(hashlib.sha256(layout.WHAT.encode()).hexdigest())
-        yield path
+    return prediction.predict(loaded.score, loaded.names, source, out, open_treatment(settings))

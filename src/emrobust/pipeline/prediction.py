@@ -29,6 +29,8 @@ SCHEMA = pa.schema(
 
 # Texts → calibrated probabilities, and the model's own decisions (0 and 1), [texts, labels] each.
 Score = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
+# Predictions of some records at a time.
+Rows = Iterable[list[dict[str, Any]]]
 
 
 def predict(
@@ -57,7 +59,6 @@ def predict(
         StorageError: ``out`` cannot be written.
     """
     check_ending(out)
-    write = _WRITERS[out.suffix]
     with (
         rejects.open_in(out.parent, f"{out.stem}.rejects.csv") as refused,
         runs.atomic_file(out) as partial,
@@ -69,9 +70,33 @@ def predict(
         if through is not None:
             refused.name = through.name
             batches = through.stream(batches)
-        done = write(partial, _predicted(score, names, batches, advance))
+        done = _WRITERS[out.suffix](partial, _predicted(score, names, batches, advance), SCHEMA)
     rejected = dict(refused.counts)
     return runs.Summary(done + sum(rejected.values()), done, rejected)
+
+
+def write(
+    out: Path,
+    batches: Rows,
+    schema: pa.Schema = SCHEMA,
+    *,
+    private: bool = False,
+) -> int:
+    """Write predictions that were made elsewhere, all or nothing; the number of rows.
+
+    Args:
+        out: .csv, .jsonl or .parquet.
+        batches: rows of some records each, with the columns of ``schema``.
+        schema: `SCHEMA`, perhaps with more columns.
+        private: as `runs.atomic_file` takes it.
+
+    Raises:
+        ConfigError: another ending.
+        StorageError: ``out`` cannot be written.
+    """
+    check_ending(out)
+    with runs.atomic_file(out, private=private) as partial:
+        return _WRITERS[out.suffix](partial, batches, schema)
 
 
 def check_ending(out: Path) -> None:
@@ -117,14 +142,14 @@ def _row(
     }
 
 
-def _write_csv(path: Path, batches: Iterable[list[dict[str, Any]]]) -> int:
+def _write_csv(path: Path, batches: Rows, schema: pa.Schema) -> int:
     rows = 0
     # With a byte-order mark, so that Excel reads the Chinese.
     with path.open("w", encoding="utf-8-sig", newline="") as handle:
         writer = csv.writer(handle)
-        writer.writerow(SCHEMA.names)
+        writer.writerow(schema.names)
         for batch in batches:
-            writer.writerows([_cell(row[name]) for name in SCHEMA.names] for row in batch)
+            writer.writerows([_cell(row[name]) for name in schema.names] for row in batch)
             rows += len(batch)
     return rows
 
@@ -133,25 +158,26 @@ def _cell(value: Any) -> Any:
     return ";".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _write_jsonl(path: Path, batches: Iterable[list[dict[str, Any]]]) -> int:
+def _write_jsonl(path: Path, batches: Rows, schema: pa.Schema) -> int:
     rows = 0
     with path.open("w", encoding="utf-8") as handle:
         for batch in batches:
-            handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch)
+            told = ({name: row[name] for name in schema.names} for row in batch)
+            handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in told)
             rows += len(batch)
     return rows
 
 
-def _write_parquet(path: Path, batches: Iterable[list[dict[str, Any]]]) -> int:
+def _write_parquet(path: Path, batches: Rows, schema: pa.Schema) -> int:
     rows = 0
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in batches:
-            writer.write_batch(pa.RecordBatch.from_pylist(batch, schema=SCHEMA))
+            writer.write_batch(pa.RecordBatch.from_pylist(batch, schema=schema))
             rows += len(batch)
     return rows
 
 
-_WRITERS: dict[str, Callable[[Path, Iterable[list[dict[str, Any]]]], int]] = {
+_WRITERS: dict[str, Callable[[Path, Rows, pa.Schema], int]] = {
     ".csv": _write_csv,
     ".jsonl": _write_jsonl,
     ".parquet": _write_parquet,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emrobust import labels, runs, split
-from emrobust.config import Project, Source
+from emrobust.config import Project
 from emrobust.errors import ConfigError
 from emrobust.pipeline import deid, governance
 
@@ -50,16 +50,6 @@ def prepare(project: Project, out: Path, today: dt.date | None = None) -> dict[s
         name: runs.run_stage(stage, settings, source, out / name)[0]
         for name, stage, settings, source in stages
     }
-
-
-def source_of(settings: Source, table: Path) -> Source:
-    """The same columns, read from another table.
-
-    A sheet or a database table keeps its name only where the other file is of the same kind.
-    """
-    kind = None if settings.path is None else settings.path.suffix
-    same = {} if table.suffix == kind else {"table": None}
-    return settings.model_copy(update={"path": table, "url": None, "query": None, **same})
 
 
 def _split_settings(project: Project) -> split.Settings:
