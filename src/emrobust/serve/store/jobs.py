@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import sqlalchemy as sa
 
@@ -73,7 +73,13 @@ class Job:
     reason: str | None
 
 
-Beat = Callable[[int], None]
+class Beat(Protocol):
+    """Reports progress and renews the lease."""
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """See `beat`; raises `LostLeaseError` where that is False."""
+
+
 Handle = Callable[[Job, Beat], None]
 
 
@@ -86,14 +92,25 @@ def queue(
     source: str,
     target: str,
     total: int | None = None,
+    job_id: str | None = None,
 ) -> Job:
     """Queue a job; it is on disk when this returns.
+
+    Args:
+        database: where the jobs are.
+        actor: by whom.
+        task: ``diagnose`` …
+        model: name and version.
+        source: path of the table.
+        target: path of the result.
+        total: rows, where they were counted.
+        job_id: from `new_id`, where the caller has named files by it already.
 
     Raises:
         InputError: a field is no short printable text.
     """
     job = Job(
-        id=new_id(),
+        id=short(job_id or new_id(), "id", 36),
         at=clock.now(),
         actor=short(actor, "actor"),
         task=short(task, "task"),
@@ -162,16 +179,25 @@ def _take(
     return taken
 
 
-def beat(database: Database, job: Job, done: int, lease: float = LEASE_SECONDS) -> bool:
+def beat(
+    database: Database,
+    job: Job,
+    done: int,
+    lease: float = LEASE_SECONDS,
+    total: int | None = None,
+) -> bool:
     """Report progress and renew the lease; False where the job is no longer this worker's.
 
     Args:
         database: where the jobs are.
         job: as `claim` gave it.
         done: rows whose results are on disk.
-        lease: seconds from now.
+        lease: seconds from now; 0 gives the job back.
+        total: rows of the table, once they are counted.
     """
     values: dict[str, int | str] = {"done": done, "lease": clock.now(lease)}
+    if total is not None:
+        values["total"] = total
     if done > job.done:
         values["stalls"] = 0
     with database.write() as connection:
@@ -215,11 +241,21 @@ def get(database: Database, job_id: str) -> Job:
         return _get(connection, job_id)
 
 
-def newest(database: Database, most: int = 100) -> list[Job]:
-    """The newest jobs, at most ``most``."""
+def newest(database: Database, most: int = 100, actor: str | None = None) -> list[Job]:
+    """The newest jobs, of all or of one actor; at most ``most``."""
+    asked = sa.select(JOBS).order_by(JOBS.c.at.desc()).limit(most)
+    if actor is not None:
+        asked = asked.where(JOBS.c.actor == actor)
     with database.read() as connection:
-        found = connection.execute(sa.select(JOBS).order_by(JOBS.c.at.desc()).limit(most))
-        return [_read(row) for row in found.mappings()]
+        return [_read(row) for row in connection.execute(asked).mappings()]
+
+
+def unfinished(database: Database, actor: str) -> int:
+    """How many jobs of an actor are queued or running."""
+    of_actor = sa.and_(JOBS.c.actor == actor, JOBS.c.state.in_(("queued", "running")))
+    with database.read() as connection:
+        asked = sa.select(sa.func.count()).select_from(JOBS).where(of_actor)
+        return int(connection.execute(asked).scalar_one())
 
 
 def work(
@@ -239,8 +275,8 @@ def work(
         return None
     held = job
 
-    def report(done: int) -> None:
-        if not beat(database, held, done, lease):
+    def report(done: int, total: int | None = None) -> None:
+        if not beat(database, held, done, lease, total):
             raise LostLeaseError(f"job {held.id} was cancelled or taken by another worker")
 
     try:
