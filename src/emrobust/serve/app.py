@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import pkgutil
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -62,7 +63,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
         await service.close()
 
 
-def describe(app: FastAPI) -> dict[str, object]:
+def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI description, with the body of every error."""
     if app.openapi_schema is None:
         schema = get_openapi(

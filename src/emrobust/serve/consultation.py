@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import logging
 import time
 from collections.abc import Mapping
@@ -103,8 +105,9 @@ async def consult(
     """
     start = time.perf_counter()
     served = service.catalog.find(asked.model)
-    read = read_for(service, served, asked)
+    read = await read_for(service, served, asked)
     (own,) = await served.batcher.score([read.text])
+    service.monitor.observe(served, read.text, own)
     limits = service.settings.limits
     if coverage is None:
         coverage = diagnosis.default_coverage(served.package, service.settings.serve.coverage)
@@ -116,14 +119,17 @@ async def consult(
     return Consultation(entry.id, served, read, found, time.perf_counter() - start)
 
 
-def read_for(service: Service, served: Served, asked: Asked) -> Reading:
+async def read_for(service: Service, served: Served, asked: Asked) -> Reading:
     """The text of a question as a version reads it."""
-    return reading.read(
+    read = functools.partial(
+        reading.read,
         asked.given,
         served.form,
         language=str(served.package.facts["language"]),
         longest=service.settings.limits.characters,
     )
+    # De-identification takes milliseconds; the rest is quicker than another thread.
+    return read() if served.form.treat is None else await asyncio.to_thread(read)
 
 
 async def shadow(service: Service, served: Served, asked: Asked, about: About) -> None:
@@ -134,7 +140,7 @@ async def shadow(service: Service, served: Served, asked: Asked, about: About) -
     for other in service.catalog.shadows(served.version.name):
         start = time.perf_counter()
         try:
-            read = read_for(service, other, asked)
+            read = await read_for(service, other, asked)
             (own,) = await other.batcher.score([read.text], patient=True)
             found = diagnosis.diagnose(other.package, own, coverage=None, widest=0)
             await service.record(entry_of(other, found, about, start, shadow=True))

@@ -60,6 +60,8 @@ def diagnose(
         reasons.append("nothing_chosen")
     if inside is not None and inside.sum() > widest:
         reasons.append("set_too_wide")
+    if package.abstain(probability, chosen[None])[0]:
+        reasons.append("low_confidence")
     return Diagnosis(probability[0], chosen, inside, coverage, tuple(reasons))
 
 

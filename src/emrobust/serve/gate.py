@@ -149,15 +149,16 @@ def _too_many(what: str, wait: float) -> RefusedError:
     )
 
 
-_BEARER = HTTPBearer(auto_error=False, description="An API key, or a token of the sign-in")
-_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key")
+BEARER = HTTPBearer(auto_error=False, description="An API key, or a token of the sign-in")
+HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key")
 
 
-async def _ask(
+async def ask(
     request: Request,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-    header: Annotated[str | None, Security(_HEADER)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
+    header: Annotated[str | None, Security(HEADER)],
 ) -> Caller:
+    """The caller of a request, for ``Depends``."""
     gate: Gate = request.app.state.service.gate
     token = bearer.credentials if bearer is not None else header
     address = request.client.host if request.client else ""
@@ -167,7 +168,7 @@ async def _ask(
 
 
 def _require(role: Role) -> Callable[[Caller], Awaitable[Caller]]:
-    async def check(caller: Annotated[Caller, Depends(_ask)]) -> Caller:
+    async def check(caller: Annotated[Caller, Depends(ask)]) -> Caller:
         if not caller.allows(role):
             raise RefusedError(
                 403,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from emrobust import runs
-from emrobust.package import Package, layout
+from emrobust.config import Deid
+from emrobust.package import Package, layout, tokens
 from emrobust.serve.problem import RefusedError
 
 # Line ends and tabs are the only control characters that a note has; halves of a surrogate pair
@@ -19,6 +21,23 @@ _FEWEST_LETTERS = 4
 _LEAST_HAN, _MOST_HAN = 0.2, 0.2
 
 
+class Place(NamedTuple):
+    """A range of characters as the caller sent them."""
+
+    start: int
+    end: int
+    field: str | None
+
+
+class Edit(NamedTuple):
+    """A range of what was sent, and the range of what stands for it in the treated text."""
+
+    start: int
+    end: int
+    treated_start: int
+    treated_end: int
+
+
 class Piece(NamedTuple):
     """Where a field stands in the joined text.
 
@@ -26,21 +45,33 @@ class Piece(NamedTuple):
         field: its name; None for a text that came whole.
         start: in the joined text.
         end: behind it.
-        trimmed: blank characters at the field's own start that were left out.
+        trimmed: blank characters at the treated field's start that were left out.
+        edits: what de-identification replaced, in order.
     """
 
     field: str | None
     start: int
     end: int
     trimmed: int
+    edits: tuple[Edit, ...] = ()
+
+    def place(self, start: int, end: int) -> Place:
+        """A range of the joined text, inside of this piece, as it was sent."""
+        shift = self.trimmed - self.start
+        first, last = start + shift, end + shift
+        moved = [edit for edit in self.edits if edit.treated_start < last]
+        behind = moved[-1] if moved and moved[-1].treated_end > last else None
+        stop = behind.end if behind is not None else last + _moved(moved)
+        before = [edit for edit in moved if edit.treated_start <= first]
+        inside = before[-1] if before and before[-1].treated_end > first else None
+        return Place(
+            inside.start if inside is not None else first + _moved(before), stop, self.field
+        )
 
 
-class Place(NamedTuple):
-    """A range of characters as the caller sent them."""
-
-    start: int
-    end: int
-    field: str | None
+def _moved(edits: Sequence[Edit]) -> int:
+    """How much further left a place stands in the treated text, behind these edits."""
+    return edits[-1].end - edits[-1].treated_end if edits else 0
 
 
 class Reading(NamedTuple):
@@ -62,9 +93,12 @@ class Reading(NamedTuple):
         for piece in self.pieces:
             first, last = max(start, piece.start), min(end, piece.end)
             if first < last:
-                shift = piece.trimmed - piece.start
-                found.append(Place(first + shift, last + shift, piece.field))
+                found.append(piece.place(first, last))
         return found
+
+
+# A field's name and text → the treated text, and what was replaced.
+Treat = Callable[[str | None, str], tuple[str, tuple[Edit, ...]]]
 
 
 class Form(NamedTuple):
@@ -73,16 +107,63 @@ class Form(NamedTuple):
     Attributes:
         fields: in the order joined.
         separator: between them.
+        is_cut: whether the model reads only the beginning of a text.
+        treat: de-identifies a field as the training texts were; None where they were not.
     """
 
     fields: tuple[str, ...]
     separator: str
+    is_cut: Callable[[str], bool] = lambda _: False
+    treat: Treat | None = None
 
 
 def form_of(package: Package) -> Form:
     """The form that the package's training texts had."""
     saved: Mapping[str, Any] = runs.read_json(package.folder / layout.SOURCE)["columns_of"]
-    return Form(tuple(saved["columns"]["text"]), saved["separator"])
+    return Form(
+        tuple(saved["columns"]["text"]),
+        saved["separator"],
+        _measure_as(package),
+        _treat_as(package.deid()),
+    )
+
+
+def _measure_as(package: Package) -> Callable[[str], bool]:
+    limit = int(package.facts.get("max_length", 0))
+    if not limit:  # the model reads all of a text
+        return lambda _: False
+
+    @functools.cache
+    def open_encoder() -> tokens.Encode:
+        return tokens.open_encoder(package.folder, limit + 1)
+
+    def is_cut(text: str) -> bool:
+        # Hardly a token is shorter than a character, so short texts need not be counted.
+        return len(text) > limit - 2 and len(open_encoder()([text])[0]) > limit
+
+    return is_cut
+
+
+def _treat_as(settings: Deid) -> Treat | None:
+    if not settings.enabled:
+        return None
+    # Late: the detectors take a second to load, and few packages need them.
+    from emrobust.deid.operator import Subject  # noqa: PLC0415
+    from emrobust.package.treatment import open_treatment  # noqa: PLC0415
+
+    worker = open_treatment(settings).worker
+    nobody = Subject("", worker.task.key, None, None, None)
+
+    def treat(name: str | None, text: str) -> tuple[str, tuple[Edit, ...]]:
+        if name is not None and settings.columns and name not in settings.columns:
+            return text, ()
+        treated = worker.treatment.treat(text, {}, nobody)
+        edits = [
+            Edit(done.span.start, done.span.end, done.start, done.end) for done in treated.decisions
+        ]
+        return treated.text, tuple(edits)
+
+    return treat
 
 
 def read(given: str | Mapping[str, str], form: Form, *, language: str, longest: int) -> Reading:
@@ -98,19 +179,19 @@ def read(given: str | Mapping[str, str], form: Form, *, language: str, longest: 
         RefusedError: it is empty, too long, holds control characters or no letter, or has a field
             that the package does not know (422).
     """
-    blank = False
-    text: str
-    pieces: tuple[Piece, ...]
     if isinstance(given, str):
-        text, pieces = given, (Piece(None, 0, len(given), 0),)
+        fields: Mapping[str | None, str] = {None: given}
     else:
-        text, pieces = _join(given, form)
-        blank = len(pieces) < len(given)
-    _check(text, longest)
+        _refuse_unknown(given, form)
+        fields = {name: given[name] for name in form.fields if name in given}
+    _check(form.separator.join(fields.values()), longest)
+    text, pieces = _join(fields, form)
+    blank = any(not whole.strip() for whole in fields.values())
     warnings = [
         code
         for code, is_so in (
             ("too_short", sum(map(str.isalpha, text)) < _FEWEST_LETTERS),
+            ("too_long", form.is_cut(text)),
             ("other_language", _is_foreign(text, language)),
             ("empty_field", blank),
         )
@@ -119,28 +200,34 @@ def read(given: str | Mapping[str, str], form: Form, *, language: str, longest: 
     return Reading(text, pieces, tuple(warnings))
 
 
-def _join(given: Mapping[str, str], form: Form) -> tuple[str, tuple[Piece, ...]]:
-    """As `records.join_text`: trimmed fields in their order, without blank ones."""
+def _refuse_unknown(given: Mapping[str, str], form: Form) -> None:
     if set(given) - set(form.fields):
         raise RefusedError(
-            422, "unknown_field", "a field is none of the model's", f"{_known(form.fields)}"
+            422,
+            "unknown_field",
+            "a field is none of the model's",
+            f"Known: {', '.join(form.fields)}.",
         )
+
+
+def _join(given: Mapping[str | None, str], form: Form) -> tuple[str, tuple[Piece, ...]]:
+    """As in training: each field treated, trimmed (`records.join_text`), blank ones left out.
+
+    A text that came whole is not trimmed.
+    """
     pieces: list[Piece] = []
     parts: list[str] = []
     place = 0
-    for name in form.fields:
-        whole = given.get(name, "")
-        if part := whole.strip():
+    for name, whole in given.items():
+        treated, edits = (whole, ()) if form.treat is None else form.treat(name, whole)
+        part = treated if name is None else treated.strip()
+        if part:
             place += len(form.separator) if parts else 0
-            trimmed = len(whole) - len(whole.lstrip())
-            pieces.append(Piece(name, place, place + len(part), trimmed))
+            trimmed = 0 if name is None else len(treated) - len(treated.lstrip())
+            pieces.append(Piece(name, place, place + len(part), trimmed, edits))
             parts.append(part)
             place += len(part)
     return form.separator.join(parts), tuple(pieces)
-
-
-def _known(fields: Sequence[str]) -> str:
-    return f"Known are: {', '.join(fields)}."
 
 
 def _check(text: str, longest: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from emrobust.serve import problem
+from emrobust.serve import evidence, problem
 from emrobust.serve import service as room
 from emrobust.serve.consultation import Asked, Consultation, consult
 from emrobust.serve.gate import Clinician
@@ -16,6 +17,7 @@ from emrobust.serve.gate import Clinician
 router = APIRouter(tags=["diagnosis"])
 Service = Annotated[room.Service, Depends(room.of)]
 _DIGITS = 6
+_MOST_EXPLAINED = 5
 
 
 class DiagnoseAsked(Asked):
@@ -94,10 +96,25 @@ class Diagnosed(BaseModel):
 async def diagnose(asked: DiagnoseAsked, caller: Clinician, service: Service) -> Diagnosed:
     """Rank the diagnoses of a note. It is recorded before it is answered."""
     found = await consult(service, caller, asked, coverage=asked.coverage)
-    return shown(found, asked)
+    marks = await _weigh(found) if asked.evidence else {}
+    return shown(found, asked, marks)
 
 
-def shown(found: Consultation, asked: DiagnoseAsked) -> Diagnosed:
+async def _weigh(found: Consultation) -> dict[int, list[Mark]]:
+    """The evidence for the chosen labels, else for the likeliest, by column."""
+    ranked = [int(column) for column in found.diagnosis.ranked()]
+    chosen = [column for column in ranked if found.diagnosis.chosen[column]]
+    columns = chosen[:_MOST_EXPLAINED] or ranked[:1]
+    weights = await evidence.weigh(found.served, found.reading, columns, "clause")
+    return dict(zip(columns, map(marks_of, weights), strict=True))
+
+
+def marks_of(weights: Sequence[evidence.Weight]) -> list[Mark]:
+    """Weights as the API gives them."""
+    return [Mark(start=w.start, end=w.end, weight=w.weight, field=w.field) for w in weights]
+
+
+def shown(found: Consultation, asked: DiagnoseAsked, marks: Mapping[int, list[Mark]]) -> Diagnosed:
     """A consultation as the API gives it."""
     diagnosis, names = found.diagnosis, found.served.package.names
     ranked = diagnosis.ranked()
@@ -106,7 +123,9 @@ def shown(found: Consultation, asked: DiagnoseAsked) -> Diagnosed:
         id=found.id,
         model=model_of(found),
         record_id=asked.record_id,
-        labels=[_label(found, int(column)) for column in ranked[: asked.top]],
+        labels=[
+            _label(found, int(column), marks.get(int(column))) for column in ranked[: asked.top]
+        ],
         set=None
         if inside is None or diagnosis.coverage is None
         else SetFound(coverage=diagnosis.coverage, labels=[names[k] for k in ranked if inside[k]]),
@@ -122,7 +141,7 @@ def model_of(found: Consultation) -> ModelName:
     return ModelName(name=found.served.version.name, version=found.served.version.version)
 
 
-def _label(found: Consultation, column: int) -> LabelFound:
+def _label(found: Consultation, column: int, marks: list[Mark] | None) -> LabelFound:
     known = found.served.package.labels[column]
     inside: np.ndarray | None = found.diagnosis.inside
     return LabelFound(
@@ -132,4 +151,5 @@ def _label(found: Consultation, column: int) -> LabelFound:
         probability=round(float(found.diagnosis.probability[column]), _DIGITS),
         chosen=bool(found.diagnosis.chosen[column]),
         in_set=None if inside is None else bool(inside[column]),
+        evidence=marks,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,11 +10,13 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from emrobust.errors import NotFoundError
+from emrobust.errors import ConfigError, NotFoundError, StoreError
 from emrobust.serve import problem
 from emrobust.serve import service as room
-from emrobust.serve.catalog import Served
-from emrobust.serve.gate import Clinician
+from emrobust.serve.catalog import Served, Wanted
+from emrobust.serve.gate import Administrator, Clinician
+from emrobust.serve.problem import RefusedError
+from emrobust.serve.store.versions import State
 
 router = APIRouter(tags=["models"])
 Service = Annotated[room.Service, Depends(room.of)]
@@ -44,6 +47,34 @@ class Models(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     models: list[ModelVersion]
+
+
+class ModelAdded(BaseModel):
+    """A package to load."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(min_length=1, max_length=1000, description="its folder on the service's disk")
+    name: str | None = Field(None, min_length=1, max_length=99)
+    version: str | None = Field(None, min_length=1, max_length=99)
+
+
+class StateAsked(BaseModel):
+    """What a version shall do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: State
+
+
+class ModelState(BaseModel):
+    """What a version does now."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    version: str
+    state: State
 
 
 class Label(BaseModel):
@@ -102,6 +133,52 @@ async def list_labels(name: str, caller: Clinician, service: Service) -> Labels:
             for known in service.catalog.find(name).package.labels
         ]
     )
+
+
+@router.post(
+    "/v1/models",
+    status_code=201,
+    responses=problem.responses(*problem.GUARDED, 400, 409, 413, 415, 422),
+)
+async def add_model(asked: ModelAdded, caller: Administrator, service: Service) -> ModelVersion:
+    """Load and self-test a package beside the others; it does not answer yet."""
+    folder = _within(Path(asked.path), service.settings.serve.model_folders)
+    wanted = Wanted(folder, asked.name, asked.version)
+    try:
+        return shown(service, await service.catalog.add(wanted, caller.actor))
+    except StoreError as error:
+        raise RefusedError(409, "known_version", error.message, error.hint) from None
+
+
+@router.put(
+    "/v1/models/{name}/versions/{version}",
+    responses=problem.responses(*problem.GUARDED, 400, 404, 409, 413, 415, 422),
+)
+async def switch_model(
+    name: str, version: str, asked: StateAsked, caller: Administrator, service: Service
+) -> ModelState:
+    """Let a version answer, score silently, wait, or be unloaded; no request is dropped."""
+    try:
+        await service.catalog.switch(name, version, asked.state, caller.actor)
+    except ConfigError as error:
+        raise RefusedError(409, "answering", error.message, error.hint) from None
+    return ModelState(name=name, version=version, state=asked.state)
+
+
+def _within(path: Path, folders: Sequence[Path]) -> Path:
+    """The path, if it is below a folder that the settings name, however it is written."""
+    try:
+        resolved = path.resolve()
+    except (OSError, ValueError):
+        resolved = None
+    if resolved is None or not any(resolved.is_relative_to(f.resolve()) for f in folders):
+        raise RefusedError(
+            422,
+            "outside",
+            "the path is below none of the folders that serve.model_folders names",
+            "Put the package there, or ask who runs the service to name its folder.",
+        )
+    return resolved
 
 
 def shown(service: room.Service, served: Served) -> ModelVersion:

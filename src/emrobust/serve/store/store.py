@@ -61,6 +61,15 @@ class Store:
         """Whether the hospital switched texts on."""
         return self._seal is not None
 
+    def check(self) -> None:
+        """Return if the database answers.
+
+        Raises:
+            UnavailableError: it is away or busy.
+        """
+        with self.database.read() as connection:
+            connection.execute(sa.select(1))
+
     def submit(self, entry: Entry) -> Future[None]:
         """Record an entry with its row of the audit log.
 
