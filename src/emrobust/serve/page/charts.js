@@ -2,9 +2,9 @@
 import { h, s } from "./dom.js";
 import { moment, number } from "./words.js";
 
-const WIDE = 480;
+const WIDE = 380;
 const HIGH = 132;
-const LEFT = 44;
+const LEFT = 46;
 const RIGHT = 8;
 const TOP = 8;
 const FOOT = 22;
@@ -86,9 +86,9 @@ export const histogram = (bins, { said, name }) => {
 
 /** Reliability: what was said against what was so; on the diagonal both agree. */
 export const reliability = (bins, { said, across, up }) => {
-  const size = 220;
-  const edge = 34;
-  const at = (value) => edge + (size - edge - 10) * value;
+  const size = 260;
+  const edge = 46;
+  const at = (value) => edge + (size - edge - 18) * value;
   const point = (bin) => [at(bin.expected), size - at(bin.observed)];
   const most = Math.max(...bins.map((bin) => bin.count), 1);
   const ticks = [0, 0.5, 1].flatMap((value) => [
@@ -100,8 +100,8 @@ export const reliability = (bins, { said, across, up }) => {
     s("line", { class: "ideal", x1: at(0), y1: size - at(0), x2: at(1), y2: size - at(1) }), ticks,
     s("path", { class: "line now", d: bins.map((bin, k) => `${k ? "L" : "M"}${point(bin).map((v) => v.toFixed(1)).join(" ")}`).join("") }),
     bins.map((bin) => s("circle", { class: "dot now", cx: point(bin)[0].toFixed(1), cy: point(bin)[1].toFixed(1), r: (2 + 4 * Math.sqrt(bin.count / most)).toFixed(1) })),
-    s("text", { class: "tick", x: (at(0) + at(1)) / 2, y: size - 5, "text-anchor": "middle" }, across),
-    s("text", { class: "tick", x: 10, y: size / 2, "text-anchor": "middle", transform: `rotate(-90 10 ${size / 2 - 8})` }, up));
+    s("text", { class: "tick", x: (at(0) + at(1)) / 2, y: size - 12, "text-anchor": "middle" }, across),
+    s("text", { class: "tick", x: 12, y: (2 * size - at(0) - at(1)) / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${(2 * size - at(0) - at(1)) / 2})` }, up));
 };
 
 /** A rate with its interval beside the usual one, on a scale from 0 to `top`; decoration of a table. */

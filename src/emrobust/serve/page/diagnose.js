@@ -11,6 +11,7 @@ import { hush, tell } from "./trouble.js";
 import * as verdict from "./verdict.js";
 import { duration, nameOf, percent, say, t } from "./words.js";
 
+const LARGE = matchMedia("(min-width: 1500px)"); // room for all of them
 const EXPLAINED = 5; // labels that one request explains
 let answer = null;
 let triage = null;
@@ -24,9 +25,10 @@ const label = () => answer.labels[selected];
 const model = () => chosenModel();
 
 const draw = () => {
+  by("diagnose").classList.toggle("answered", answer !== null);
   if (running && !answer) return fill(body(), h("p", { class: "soft busy" }, t("answer.running")));
   if (!answer) return ranking.empty(body());
-  const view = { selected, all, task: model()?.task, onSelect: select, onPreview: preview, onAll: showAll };
+  const view = { selected, all: all || LARGE.matches, task: model()?.task, calibrated: model()?.calibrated !== false, onSelect: select, onPreview: preview, onAll: showAll };
   fill(by("answered"), `${answer.model.name}@${answer.model.version} · ${duration(answer.seconds)}`);
   fill(
     body(),
@@ -34,7 +36,6 @@ const draw = () => {
     ranking.warnings(answer.warnings ?? []),
     triage ? ranking.departments(triage) : null,
     ranking.list(answer, view),
-    model()?.calibrated === false ? null : h("p", { class: "soft fine" }, t("answer.calibrated")),
   );
   drawWhy();
 };
@@ -140,7 +141,8 @@ const show = (found) => {
   verdict.open(answer);
   const [first] = answer.labels;
   if (!first) return;
-  by("label-0").focus();
+  by("label-0").focus({ preventScroll: true });
+  if (matchMedia("(max-width: 900px)").matches) by("answer").scrollIntoView();
   say([answer.abstained ? t("unsure.title") : "", t("answer.said", { label: nameOf(first), share: percent(first.probability) })].join(" "));
   const worth = answer.labels.filter((one, place) => one.chosen || place < 3).slice(0, EXPLAINED);
   explain(worth.map((one) => one.label));
@@ -198,8 +200,13 @@ export const start = async () => {
   });
   by("edit").addEventListener("click", edit);
   by("clear").addEventListener("click", next);
-  document.addEventListener("example", () => { if (answer) { verdict.flush(); forget(); draw(); } by("run").focus(); });
+  document.addEventListener("example", () => {
+    verdict.flush();
+    forget();
+    draw();
+  });
   document.addEventListener("language", draw);
   addEventListener("pagehide", clear);
   await note.start();
+  draw();
 };

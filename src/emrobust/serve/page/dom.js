@@ -10,7 +10,7 @@ const put = (made, attributes, children) => {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
     else made.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return made;
 };
 
@@ -24,7 +24,7 @@ export const s = (name, attributes = {}, ...children) =>
 
 /** Children in place of those that are there. */
 export const fill = (place, ...children) => {
-  place.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  place.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return place;
 };
 

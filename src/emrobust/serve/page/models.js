@@ -50,11 +50,11 @@ const openCard = async (model) => {
 const coverage = (promises) => h("div", { class: "promises" },
   h("h3", {}, t("models.coverage")),
   promises.map(({ target, measured, mean }) => {
-    const x = (value) => (4 + 192 * value).toFixed(1);
+    const x = (value) => (4 + 102 * value).toFixed(1);
     const words = measured === undefined ? percent(target) : t("models.measured", { target: percent(target), measured: percent(measured, 1) });
     return h("p", {},
-      s("svg", { viewBox: "0 0 200 16", class: "promise", "aria-hidden": "true" },
-        s("line", { class: "grid", x1: 4, x2: 196, y1: 8, y2: 8 }),
+      s("svg", { viewBox: "0 0 110 16", class: "promise", "aria-hidden": "true" },
+        s("line", { class: "grid", x1: 4, x2: 106, y1: 8, y2: 8 }),
         s("line", { class: "usual", x1: x(target), x2: x(target), y1: 2, y2: 14 }),
         measured === undefined ? "" : s("circle", { class: "dot now", cx: x(measured), cy: 8, r: 4 })),
       h("small", {}, words, mean === undefined ? "" : ` · ${t("models.mean", { count: number(mean, 1) })}`));

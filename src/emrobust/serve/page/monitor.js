@@ -31,8 +31,9 @@ const look = async () => {
 
 const badge = (level = "unknown") => h("span", { class: `level ${level}` }, t(`level.${level}`));
 
-const card = (title, level, ...content) => h("section", { class: "sheet card" },
+const wideCard = (size, title, level, ...content) => h("section", { class: `sheet card ${size}` },
   h("div", { class: "row head" }, h("h2", {}, title), level === null ? null : badge(level)), content);
+const card = (title, level, ...content) => wideCard("", title, level, ...content);
 
 const facts = (pairs) => h("dl", { class: "numbers" },
   pairs.filter(([, value]) => value !== undefined).map(([word, value]) => h("div", {}, h("dt", {}, t(word)), h("dd", {}, value))));
@@ -55,7 +56,7 @@ const latency = () => {
   const history = (found.history ?? []).filter((point) => point.p50 !== undefined);
   return card(t("monitor.latency"), null, ifAny(history, () => [
     charts.lines(history, [{ key: "p95", style: "usual" }, { key: "p50", style: "now" }], { ...span(), format: duration, said: t("monitor.latency_said") }),
-    charts.legend([["now", t("monitor.p50")], ["usual", t("monitor.p95")]]),
+    charts.legend([["now", t("monitor.p50")], ["dash", t("monitor.p95")]]),
   ]));
 };
 
@@ -91,8 +92,7 @@ const shift = (of) => h("li", {}, h("span", {}, either(of.title)), h("small", {}
 const input = () => {
   const given = found.input ?? {};
   const features = given.features ?? [];
-  return h("section", { class: "sheet card full" },
-    h("div", { class: "row head" }, h("h2", {}, t("monitor.input")), badge(given.level)),
+  return wideCard("most", t("monitor.input"), given.level,
     features.length === 0 ? few() : [
       h("div", { class: "features" }, features.map(feature)),
       charts.legend([["usual", t("monitor.usual")], ["now", t("monitor.now")]]),
@@ -105,7 +105,7 @@ const labels = () => {
   const rows = (given.rows ?? []).slice(0, ROWS);
   const top = charts.niceTop(Math.max(...rows.flatMap((row) => [row.expected, row.high ?? row.observed]), 0));
   const heads = ["monitor.label", "monitor.expected", "monitor.observed"];
-  return card(t("monitor.labels"), given.level, ifAny(rows, () => [
+  return wideCard("most", t("monitor.labels"), given.level, ifAny(rows, () => [
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("monitor.labels") }, h("table", { class: "rates" },
       h("thead", {}, h("tr", {}, heads.map((word, k) => h("th", { scope: "col", class: k ? "n" : null }, t(word))), h("td", {}), h("td", {}))),
       h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.label), h("td", { class: "n" }, share(row.expected)), h("td", { class: "n" }, share(row.observed)),
@@ -148,7 +148,7 @@ const bar = () => h("div", { class: "row head" },
 const draw = () => {
   const focused = document.activeElement?.id;
   const cards = found === null ? [h("p", { class: "soft" }, t("loading"))]
-    : [alarms(), h("div", { class: "cards" }, load(), latency(), feedback(), abstention(), labels(), calibration(), input())];
+    : [alarms(), h("div", { class: "cards" }, load(), latency(), feedback(), labels(), calibration(), input(), abstention())];
   fill(place(), bar(), cards);
   if (focused) place().querySelector(`[id="${focused}"]`)?.focus();
 };

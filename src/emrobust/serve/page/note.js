@@ -44,7 +44,7 @@ const box = (name, value) => {
 
 const drawInputs = (kept) => {
   fill(by("inputs"), names().map((name) => box(name, kept[name])));
-  by("shape").hidden = fields.length < 2 || reading;
+  by("shape").hidden = fields.length < 2;
   for (const button of by("shape").children) {
     button.setAttribute("aria-pressed", String(button.dataset.shape === shape));
   }
@@ -55,7 +55,9 @@ const drawExamples = () => {
     examples.map((example, place) => (example.language === language
       ? h("option", { value: String(place) }, example.title) : null)));
   const order = current() === "zh" ? ["zh", "en"] : ["en", "zh"];
+  const held = by("example").value;
   fill(by("example"), h("option", { value: "" }, t("note.example")), order.map(group));
+  by("example").value = held;
 };
 
 const draw = () => {
@@ -76,9 +78,9 @@ const change = (next) => {
 };
 
 const useExample = () => {
-  const example = examples[Number(by("example").value)];
-  by("example").value = "";
-  if (!example) return;
+  const chosen = by("example").value;
+  const example = examples[Number(chosen)];
+  if (chosen === "") return;
   edit();
   const held = shape === "parts" ? example.fields : { [WHOLE]: Object.values(example.fields).join("\n") };
   by("record").value = "";
@@ -112,7 +114,7 @@ const turn = (to) => {
   by("edit").hidden = !to;
   by("run").hidden = to;
   by("record").readOnly = to;
-  by("shape").hidden = to || fields.length < 2;
+  by("shape").classList.toggle("away", to); // keeps its place, so that nothing moves
   if (!to) by("legend").hidden = true;
   drawRead();
 };
@@ -136,6 +138,7 @@ export const focus = () => inputs()[0]?.focus();
 export const clear = () => {
   for (const area of inputs()) area.value = "";
   by("record").value = "";
+  by("example").value = "";
   fill(by("read"));
   edit();
 };

@@ -2,13 +2,15 @@
 import { by, fill, h } from "./dom.js";
 import { nameOf, percent, t } from "./words.js";
 
-const FEW = 6;
-const CODES = 3;
+const FEW = 5;
+const MANY = 8;
+const CODES = 2;
 
+/** The most general codes, which are the shortest, and how many more there are. */
 const codes = (label) => {
-  const shown = (label.codes ?? []).slice(0, CODES).join(" ");
-  const more = (label.codes ?? []).length - CODES;
-  return more > 0 ? `${shown} +${more}` : shown;
+  const sorted = [...(label.codes ?? [])].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  const more = sorted.length - CODES;
+  return sorted.slice(0, CODES).join(" ") + (more > 0 ? ` +${more}` : "");
 };
 
 const spoken = (label, place) => [
@@ -66,21 +68,28 @@ const move = (event, labels, { selected, onSelect }) => {
   onSelect(Math.min(Math.max(target, 0), labels.length - 1), true);
 };
 
-/** The list; `view` has `selected`, `all`, `task`, `onSelect(place, focus)`, `onPreview(place)`, `onAll`. */
+/** Few, but whatever the model chose and the end of a small set. */
+const countShown = ({ labels, set }) => {
+  const chosen = labels.reduce((last, label, place) => (label.chosen ? place + 1 : last), 0);
+  const edge = set && set.labels.length < MANY ? edgeOf(labels) + 1 : 0;
+  return Math.min(Math.max(FEW, Math.min(chosen, MANY), edge), labels.length);
+};
+
+/** The list; `view` has `selected`, `all`, `task`, `calibrated`, `onSelect(place, focus)`, `onPreview(place)`, `onAll`. */
 export const list = (answer, view) => {
-  const most = view.all ? answer.labels.length : Math.min(FEW, answer.labels.length);
+  const most = view.all ? answer.labels.length : countShown(answer);
   const labels = answer.labels.slice(0, most);
   const rows = labels.map((label, place) => row(label, place, view));
   const edge = answer.set ? edgeOf(labels) : 0;
-  if (edge > 0) rows.splice(edge, 0, promise(answer, view.task, answer.labels.length));
+  if (edge > 0) rows.splice(edge, 0, promise(answer, view.task, labels.length));
   const box = h("ol", {
     role: "listbox", class: "ranking", "aria-label": t("answer.list"), id: "ranking",
     onkeydown: (event) => move(event, labels, view),
   }, rows);
   const rest = answer.labels.length - most;
-  return [box, rest > 0
-    ? h("button", { type: "button", class: "plain more", onclick: view.onAll }, t("answer.more", { count: rest }))
-    : null];
+  return [box, h("div", { class: "under" },
+    rest > 0 ? h("button", { type: "button", class: "plain more", onclick: view.onAll }, t("answer.more", { count: rest })) : null,
+    view.calibrated ? h("span", { class: "soft fine" }, t("answer.calibrated")) : null)];
 };
 
 /** Move the selection without drawing the list anew, so that the focus stays. */

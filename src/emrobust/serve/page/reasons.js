@@ -6,6 +6,11 @@ import { either, nameOf, percent, t } from "./words.js";
 
 const part = (title, ...content) => h("section", { class: "why" }, h("h3", {}, title), content);
 
+const wide = (made) => {
+  made.classList.add("whole");
+  return made;
+};
+
 const meter = (share) => {
   const filled = h("i");
   filled.style.inlineSize = `${Math.round(share * 100)}%`;
@@ -25,14 +30,15 @@ const evidence = (spans) => {
 };
 
 const missing = (items) => (items.length === 0 ? null : part(t("why.missing"),
-  h("ul", { class: "missing" }, items.map((item) => h("li", {}, item.finding, " ",
+  h("ul", { class: "missing" }, items.map((item) => h("li", {},
+    item.state === "denied" ? h("span", { class: "denied" }, t("why.denied")) : null, item.finding, " ",
     h("small", { title: t("why.missing_how") }, percent(item.probability))))),
   h("p", { class: "soft" }, t("why.missing_how"))));
 
-const similar = (items) => (items.length === 0 ? null : part(t("why.similar"),
+const similar = (items) => (items.length === 0 ? null : wide(part(t("why.similar"),
   h("ul", { class: "cases" }, items.map((item) => h("li", {},
     h("p", {}, item.text),
-    h("small", {}, item.labels.join(t("comma")), " · ", t("why.alike", { share: percent(item.similarity) })))))));
+    h("small", {}, item.labels.join(t("comma")), " · ", t("why.alike", { share: percent(item.similarity) }))))))));
 
 const content = (found) => {
   if (found === undefined) return h("p", { class: "soft" }, t("why.waiting"));
@@ -44,11 +50,9 @@ const content = (found) => {
 export const show = (label, found) => {
   by("reasons").hidden = false;
   fill(by("reasons-title"), t("why.title", { label: nameOf(label) }));
+  fill(by("reasons-names"), [otherTitle(label), (label.codes ?? []).join(" ")].filter(Boolean).join(" · "));
   by("reasons").setAttribute("aria-busy", String(found === undefined));
-  const names = [label.codes?.length ? label.codes.join(" ") : "", otherTitle(label)].filter(Boolean);
-  fill(by("reasons-body"),
-    names.length ? h("p", { class: "soft names" }, names.join(" · ")) : null,
-    h("div", { class: "whys" }, content(found)));
+  fill(by("reasons-body"), h("div", { class: "whys" }, content(found)));
 };
 
 /** The title in the other language, where it is another. */
@@ -60,5 +64,6 @@ const otherTitle = (label) => {
 export const hide = () => {
   by("reasons").hidden = true;
   fill(by("reasons-title"));
+  fill(by("reasons-names"));
   fill(by("reasons-body"));
 };
