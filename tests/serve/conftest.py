@@ -53,7 +53,7 @@ def served_run(tmp_path_factory, clinic) -> Path:
 @pytest.fixture(scope="session")
 def served_package(tmp_path_factory, served_run) -> Path:
     """The package of it."""
-    from emrobust.package.export import export
+    from emrobust.pipeline.export import export
 
     folder = tmp_path_factory.mktemp("package") / "package"
     export(served_run, folder)

@@ -15,6 +15,7 @@ from emrobust.errors import InputError
 from emrobust.evaluate import run as evaluation
 from emrobust.evaluate.calibration import choose_cut, control, measure_sets
 from emrobust.evaluate.calibration.abstention import certainty
+from emrobust.evaluate.calibration.conformal import sets
 from emrobust.evaluate.predictions import Predictions
 from emrobust.package import layout
 from emrobust.train import run as training
@@ -23,6 +24,8 @@ from emrobust.train.run import Run
 # Shares of true labels that prediction sets hold, beside the project's own.
 _TARGETS = (0.8, 0.9, 0.95)
 _DECIMALS = 4
+# The service's defaults: the coverage of the sets that it shows, and the widest that says much.
+_SHOWN, _WIDEST = 0.9, 10
 
 
 def write(run: Run, target: Path, notes: list[str]) -> None:
@@ -38,13 +41,19 @@ def write(run: Run, target: Path, notes: list[str]) -> None:
     calibrator = evaluation.calibrator_of(run)
     plain = None if calibrator is None else calibrator.to_json()
     runs.write_json(target / layout.CALIBRATION, plain)
-    _write_promises(run, calibrator.name if calibrator is not None else "none", target, notes)
-    runs.write_json(target / layout.REFERENCE, _reference(run))
+    named = calibrator.name if calibrator is not None else "none"
+    silent = _write_promises(run, named, target, notes)
+    runs.write_json(target / layout.REFERENCE, {**_reference(run), **silent})
 
 
-def _write_promises(run: Run, calibrator: str, target: Path, notes: list[str]) -> None:
-    """Prediction sets and the cut of abstention, from what no fit saw the patient of."""
+def _write_promises(run: Run, calibrator: str, target: Path, notes: list[str]) -> dict[str, float]:
+    """Prediction sets and the cut of abstention, from what no fit saw the patient of.
+
+    Returns:
+        how often the service abstains on validation records; nothing where there are no promises.
+    """
     found: list[dict[str, Any]] = []
+    silent = {}
     try:
         choice = evaluation.choice_of(run, calibrator)
         validation = evaluation.read(run, split="validation").predictions
@@ -53,9 +62,19 @@ def _write_promises(run: Run, calibrator: str, target: Path, notes: list[str]) -
         found = _sets(run, calibrating, test)
         silence = _silence(run, calibrating, test, notes)
         runs.write_json(target / layout.ABSTENTION, silence)
+        silent["abstained"] = round(_silent(calibrating, silence["cut"]), _DECIMALS)
     except InputError as error:
         notes.append(f"No prediction sets and no abstention: {error.message}.")
     runs.write_json(target / layout.CONFORMAL, {"unit": "patient", "sets": found})
+    return silent
+
+
+def _silent(given: Predictions, cut: float | None) -> float:
+    """Share of records on which the service abstains by its own defaults."""
+    sure = certainty(given.probability, given.predicted, given.task)
+    sizes = sets(given.probability, control(given, _SHOWN), given.task).sum(axis=1)
+    empty = given.predicted.sum(axis=1) == 0
+    return float((empty | (sure < (-np.inf if cut is None else cut)) | (sizes > _WIDEST)).mean())
 
 
 def _silence(

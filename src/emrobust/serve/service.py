@@ -12,7 +12,9 @@ from fastapi import Request
 from emrobust.serve.catalog import Catalog, Wanted
 from emrobust.serve.gate import Gate
 from emrobust.serve.metrics import Metrics
+from emrobust.serve.monitor.monitor import Monitor
 from emrobust.serve.settings import ServeSettings
+from emrobust.serve.sign_in import TokenReader
 from emrobust.serve.store import Store, open_store
 from emrobust.serve.store.entries import Entry
 
@@ -29,6 +31,7 @@ class Service:
         catalog: the models.
         gate: who may ask.
         metrics: for Prometheus.
+        monitor: looks at what the models are used on.
     """
 
     settings: ServeSettings
@@ -36,6 +39,7 @@ class Service:
     catalog: Catalog
     gate: Gate
     metrics: Metrics
+    monitor: Monitor
     _aside: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def record(self, entry: Entry) -> None:
@@ -60,6 +64,7 @@ class Service:
         await asyncio.gather(*self._aside, return_exceptions=True)
         await self.catalog.close()
         self.gate.close()
+        await asyncio.to_thread(self.monitor.close)
         await asyncio.to_thread(self.store.close)
 
 
@@ -74,15 +79,20 @@ def open_service(settings: ServeSettings, wanted: Sequence[Wanted]) -> Service:
         metrics = Metrics()
         catalog = Catalog(store.database, settings, metrics.watch_batch)
         catalog.open(wanted)
-        gate = Gate(store.doorkeeper, settings.limits)
+        tokens = None if settings.sign_in.issuer is None else TokenReader(settings.sign_in)
+        gate = Gate(store.doorkeeper, settings.limits, tokens)
         metrics.watch_queue(lambda: sum(served.batcher.waiting for served in catalog))
+        monitor = Monitor(store.database, catalog, settings.monitor)
     except BaseException:
         store.close()
         raise
-    return Service(settings, store, catalog, gate, metrics)
+    return Service(settings, store, catalog, gate, metrics, monitor)
 
 
-def of(request: Request) -> Service:
-    """The service that answers a request, for ``Depends``."""
+async def of(request: Request) -> Service:
+    """The service that answers a request, for ``Depends``.
+
+    A coroutine, since FastAPI would call a function in another thread.
+    """
     found: Service = request.app.state.service
     return found

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from emrobust import config
 from emrobust.config import Section
+from emrobust.serve.monitor.settings import MonitorSettings
 from emrobust.serve.store import StoreSettings
 from emrobust.serve.store.keys import Role
 
@@ -62,6 +64,14 @@ class Limits(Section):
     set_labels: int = Field(10, ge=1, description="a larger prediction set is abstention")
 
 
+class Batch(Section):
+    """Batch jobs; their folder is `serve.jobs`, and `limits.upload` the most bytes of a table."""
+
+    keep_days: float = Field(7.0, ge=0.0, description="days until a result is erased")
+    waiting: int = Field(20, ge=1, description="unfinished jobs of a caller; more get 429")
+    lease: float = Field(30.0, ge=1.0, description="seconds until a killed worker's job is taken")
+
+
 class SignIn(Section):
     """The hospital's own sign-in: tokens of OpenID Connect."""
 
@@ -83,7 +93,16 @@ class SignIn(Section):
             raise ValueError("an issuer needs an audience, or tokens for others would do")
         if (self.keys_url is None) == (self.keys_file is None):
             raise ValueError("give either keys_url or keys_file")
+        if self.keys_url is not None and not _is_safe(self.keys_url):
+            raise ValueError("keys_url must begin with https://, or be on this machine")
         return self
+
+
+def _is_safe(url: str) -> bool:
+    """Whether nobody on the way can put other keys in its place."""
+    parts = urlsplit(url)
+    here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return parts.scheme == "https" or (parts.scheme == "http" and here)
 
 
 class ServeSettings(Section):
@@ -92,7 +111,9 @@ class ServeSettings(Section):
     serve: Server = Server()
     store: StoreSettings = StoreSettings()
     limits: Limits = Limits()
+    batch: Batch = Batch()
     sign_in: SignIn = SignIn()
+    monitor: MonitorSettings = MonitorSettings()
 
 
 def load(path: Path | None = None, overrides: Sequence[str] = ()) -> ServeSettings:

@@ -325,13 +325,13 @@ def test_two_that_start_at_once_migrate_once(url):
 
 def test_a_store_of_another_version_or_of_others_is_refused(sqlite_url, tmp_path):
     made = room.connect(sqlite_url)
-    with pytest.raises(StoreError, match=r"is empty.*needs version 0001"):
+    with pytest.raises(StoreError, match=r"is empty.*needs version 0002"):
         migrate.require(made)
     room.upgrade(made)
     with made.write() as connection:
         connection.exec_driver_sql("UPDATE store_version SET version_num = '0999'")
     for check in (migrate.require, room.upgrade):
-        with pytest.raises(StoreError, match=r"0999; this program knows versions up to 0001"):
+        with pytest.raises(StoreError, match=r"0999; this program knows versions up to 0002"):
             check(made)
     made.close()
     other = room.connect(str(tmp_path / "other.db"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = "0001"
+VERSION = "0002"
 VERSION_TABLE = "store_version"
 
 TABLES = sa.MetaData()
@@ -115,4 +115,24 @@ MODELS = sa.Table(
     sa.Column("state", sa.String(7), nullable=False),
     sa.Column("at", _TIME, nullable=False),
     sa.Column("actor", _NAME, nullable=False),
+)
+
+# Of at least ten records each, so that nothing in them is one record's.
+SKETCHES = sa.Table(
+    "sketches",
+    TABLES,
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("model", _NAME, nullable=False),
+    sa.Column("hour", _TIME, nullable=False, index=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("sums", sa.Text, nullable=False),
+)
+
+ALARMS = sa.Table(
+    "alarms",
+    TABLES,
+    sa.Column("model", _NAME, primary_key=True),
+    sa.Column("name", _NAME, primary_key=True),
+    sa.Column("level", sa.String(7), nullable=False),
+    sa.Column("since", _TIME, nullable=False),
 )
