@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from emrobust import __version__
 from emrobust.serve import problem, routes
+from emrobust.serve.fhir.outcome import Outcomes
 from emrobust.serve.service import Service
 from emrobust.serve.shield import Shield
 
@@ -36,6 +37,7 @@ def build(service: Service) -> FastAPI:
     settings = service.settings
     # The last one added stands outermost.
     app.add_middleware(Shield, limits=settings.limits, metrics=service.metrics)
+    app.add_middleware(Outcomes)
     if settings.serve.origins:
         app.add_middleware(
             CORSMiddleware,

@@ -231,6 +231,17 @@ def _join(given: Mapping[str | None, str], form: Form) -> tuple[str, tuple[Piece
 
 
 def _check(text: str, longest: int) -> None:
+    check_characters(text, longest)
+    if not any(map(str.isalpha, text)):
+        raise RefusedError(422, "no_text", "the text has no letter", "Send the visit's note.")
+
+
+def check_characters(text: str, longest: int) -> None:
+    """Refuse what is no text.
+
+    Raises:
+        RefusedError: it is too long, or holds control characters (422).
+    """
     if len(text) > longest:
         raise RefusedError(
             422,
@@ -245,8 +256,6 @@ def _check(text: str, longest: int) -> None:
             f"character {found.start()} of the text is no character of a note",
             "Send plain text in UTF-8; was a file sent instead of its text?",
         )
-    if not any(map(str.isalpha, text)):
-        raise RefusedError(422, "no_text", "the text has no letter", "Send the visit's note.")
 
 
 def _is_foreign(text: str, language: str) -> bool:

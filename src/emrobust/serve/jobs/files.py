@@ -1,0 +1,129 @@
+"""A job's folder, which its owner alone can read.
+
+JOBS/ID/table.csv        what was uploaded; erased when the job ends
+        parts/N.jsonl    predictions from row N on; a part is whole or absent
+        rejects.csv      refused rows, with the reason and never their text
+        result.csv       all parts in order, when the job is done
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from emrobust import runs
+from emrobust.errors import InputError, SourceError
+
+_UPLOAD = "table"
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a model says of one row.
+
+    Attributes:
+        record_id: as the table has it.
+        id: of the prediction.
+        probabilities: label → calibrated probability, the likeliest first.
+        chosen: the labels decided for, the likeliest first.
+        uncertain: the prediction set.
+        reasons: why the model is not sure.
+    """
+
+    record_id: str
+    id: str
+    probabilities: dict[str, float]
+    chosen: Sequence[str]
+    uncertain: Sequence[str]
+    reasons: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one job.
+
+    Attributes:
+        folder: of this job alone.
+    """
+
+    folder: Path
+
+    @property
+    def result(self) -> Path:
+        """The predictions, once all are there."""
+        return self.folder / "result.csv"
+
+    @property
+    def rejects(self) -> Path:
+        """The rows that were refused."""
+        return self.folder / "rejects.csv"
+
+    @property
+    def _parts(self) -> Path:
+        return self.folder / "parts"
+
+    def upload(self, suffix: str) -> Path:
+        """The table; it keeps its ending, and not its name, which may be a patient's."""
+        return self.folder / f"{_UPLOAD}{suffix}"
+
+    def make(self) -> None:
+        """Make the folder.
+
+        Raises:
+            StorageError: the disk is full, or the folder may not be made.
+        """
+        with runs.storage_errors(self.folder):
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700)
+
+    def write_part(self, first: int, lines: Sequence[Line]) -> None:
+        """Keep the predictions from row ``first`` on.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        text = "".join(json.dumps(asdict(line), ensure_ascii=False) + "\n" for line in lines)
+        runs.write_text(self._part(first), text, private=True)
+
+    def read_part(self, first: int) -> list[Line]:
+        """The predictions from row ``first`` on; empty where there is no such part."""
+        try:
+            text = self._part(first).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        return [Line(**json.loads(line)) for line in text.splitlines()]
+
+    def parts(self) -> Iterator[list[Line]]:
+        """All parts in order."""
+        for path in sorted(self._parts.glob("*.jsonl")):
+            yield self.read_part(int(path.stem))
+
+    def tidy(self) -> None:
+        """Erase all but the result and the list of refused rows."""
+        shutil.rmtree(self._parts, ignore_errors=True)
+        for path in self.folder.glob(f"{_UPLOAD}.*"):
+            path.unlink(missing_ok=True)
+
+    def erase(self) -> None:
+        """Erase everything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def unnamed(self) -> Iterator[None]:
+        """Take the folder out of what is said of the table: it is nobody's business.
+
+        Raises:
+            SourceError: in place of any other error of the table.
+        """
+        try:
+            yield
+        except InputError as error:
+            said = error.message.replace(f"{self.folder}/", "")
+            raise SourceError(said, error.hint) from None
+
+    def _part(self, first: int) -> Path:
+        return self._parts / f"{first:012}.jsonl"
