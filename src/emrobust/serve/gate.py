@@ -12,37 +12,21 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Annotated, final
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from emrobust.errors import DeniedError
+from emrobust.serve.caller import Caller
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.settings import Limits
-from emrobust.serve.store.keys import ROLES, ApiKey, Doorkeeper, Role
+from emrobust.serve.sign_in import TokenReader
+from emrobust.serve.store.keys import START, ApiKey, Doorkeeper, Role
+
+__all__ = ["Administrator", "Caller", "Clinician", "Gate", "Reviewer"]
 
 _MOST_BUCKETS = 10_000
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks.
-
-    Attributes:
-        actor: what the store's rows and the audit log have: a key's prefix, or a subject.
-        role: clinician, reviewer or administrator.
-        name: to show.
-    """
-
-    actor: str
-    role: Role
-    name: str
-
-    def allows(self, role: Role) -> bool:
-        """Whether this caller may do what the role may."""
-        return ROLES.index(self.role) >= ROLES.index(role)
 
 
 @final
@@ -54,18 +38,24 @@ class Buckets:
         self._burst = burst
         self._levels: dict[str, tuple[float, float]] = {}
 
-    def take(self, name: str, amount: float = 1.0) -> float:
-        """Take from a name's bucket; seconds until there is enough, 0 where there was."""
+    def wait(self, name: str) -> float:
+        """Seconds until a name's bucket has one; 0 where it has."""
+        return max(1.0 - self._level(name, time.monotonic()), 0.0) / self._rate
+
+    def take(self, name: str) -> float:
+        """Take one from a name's bucket; seconds until there is one, 0 where there was."""
         now = time.monotonic()
-        level, at = self._levels.get(name, (float(self._burst), now))
-        level = min(self._burst, level + (now - at) * self._rate)
-        if level < amount:
-            self._levels[name] = (level, now)
-            return (amount - level) / self._rate
+        level = self._level(name, now)
+        if level < 1.0:
+            return (1.0 - level) / self._rate
         if len(self._levels) >= _MOST_BUCKETS:
             self._forget(now)
-        self._levels[name] = (level - amount, now)
+        self._levels[name] = (level - 1.0, now)
         return 0.0
+
+    def _level(self, name: str, now: float) -> float:
+        level, at = self._levels.get(name, (float(self._burst), now))
+        return min(self._burst, level + (now - at) * self._rate)
 
     def _forget(self, now: float) -> None:
         """Full buckets are as good as none."""
@@ -81,10 +71,14 @@ class Gate:
     Args:
         doorkeeper: knows the API keys.
         limits: of requests, and of wrong keys.
+        sign_in: reads the tokens of the hospital's sign-in; None: API keys alone.
     """
 
-    def __init__(self, doorkeeper: Doorkeeper, limits: Limits) -> None:
+    def __init__(
+        self, doorkeeper: Doorkeeper, limits: Limits, sign_in: TokenReader | None = None
+    ) -> None:
         self._doorkeeper = doorkeeper
+        self._sign_in = sign_in
         self._requests = Buckets(limits.rate, limits.burst)
         self._failures = Buckets(limits.failures / 60, limits.failures)
         # argon2 takes the processor for a while, so it has one thread and no more.
@@ -113,24 +107,27 @@ class Gate:
         return caller
 
     async def _caller(self, token: str, address: str) -> Caller:
-        key = self._doorkeeper.recall(token)
-        if key is None:
-            key = await self._look_up(token, address)
-        return Caller(key.prefix, key.role, key.name)
+        known = self._doorkeeper.recall(token)
+        if known is not None:
+            return _of_key(known)
+        if wait := self._failures.wait(address):
+            raise _too_many("too many wrong keys came from this address", wait)
+        try:
+            if self._sign_in is not None and not token.startswith(f"{START}_"):
+                return await self._sign_in.admit(token)
+            return _of_key(await self._look_up(token))
+        except DeniedError:
+            self._failures.take(address)
+            raise
 
-    async def _look_up(self, token: str, address: str) -> ApiKey:
+    async def _look_up(self, token: str) -> ApiKey:
         """Ask the store, once for all requests with the same key that wait for it."""
         running = self._asking.get(token)
         if running is None:
-            if wait := self._failures.take(address):
-                raise _too_many("too many keys were tried from this address", wait)
             loop = asyncio.get_running_loop()
             running = loop.run_in_executor(self._pool, self._doorkeeper.admit, token)
             self._asking[token] = running
             running.add_done_callback(lambda done: self._forget(token, done))
-            key = await asyncio.shield(running)
-            self._failures.take(address, -1.0)  # a right key is no failure
-            return key
         return await asyncio.shield(running)
 
     def _forget(self, token: str, done: asyncio.Future[ApiKey]) -> None:
@@ -141,6 +138,10 @@ class Gate:
     def close(self) -> None:
         """Stop the thread."""
         self._pool.shutdown()
+
+
+def _of_key(key: ApiKey) -> Caller:
+    return Caller(key.prefix, key.role, key.name)
 
 
 def _too_many(what: str, wait: float) -> RefusedError:

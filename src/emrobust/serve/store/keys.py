@@ -29,7 +29,7 @@ Role = Literal["clinician", "reviewer", "administrator"]
 ROLES: tuple[Role, ...] = get_args(Role)  # each may do what those before it may
 REMEMBERED_SECONDS = 5.0
 _MOST_REMEMBERED = 10_000
-_START = "emr"
+START = "emr"  # of every key
 
 # OWASP's least setting of argon2id: 19 MiB, two passes, one thread.
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -84,7 +84,7 @@ def add(
     prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     expires = None if lifetime is None else clock.write(dt.datetime.now(dt.UTC) + lifetime)
     key = ApiKey(prefix, short(name, "name"), role, clock.now(), expires, None)
-    token = f"{_START}_{prefix}_{secret}"
+    token = f"{START}_{prefix}_{secret}"
     with database.write() as connection:
         connection.execute(sa.insert(KEYS), [{**vars(key), "hash": _HASHER.hash(secret)}])
         _tell(database, connection, actor, "key added", key)
@@ -164,7 +164,7 @@ class Doorkeeper:
         start, _, rest = token.partition("_")
         prefix, _, secret = rest.partition("_")
         denied = DeniedError("the API key is unknown", "Ask an administrator for one.")
-        if start != _START or not secret or not prefix.isalnum():
+        if start != START or not secret or not prefix.isalnum():
             raise denied
         with self._database.read() as connection:
             found = connection.execute(sa.select(KEYS).where(KEYS.c.prefix == prefix)).one_or_none()
