@@ -27,6 +27,8 @@ const copy = (node) => {
 
 /** The sections of a card's page. */
 export const sections = (page) => {
-  const parsed = new DOMParser().parseFromString(page, "text/html");
+  // The card's own style would be refused, and the browser would say so.
+  const plain = page.replace(/<style[\s\S]*?<\/style>/gi, "");
+  const parsed = new DOMParser().parseFromString(plain, "text/html");
   return [...(parsed.querySelector("main") ?? parsed.body).children].map(copy).filter(Boolean);
 };

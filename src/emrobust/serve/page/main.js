@@ -45,9 +45,10 @@ const moveTab = (event) => {
 /** A key in the address's fragment signs in; it is taken out of the address before anything else. */
 const keyFromAddress = () => {
   const found = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (!found) return;
+  if (!found) return false;
   history.replaceState(null, "", location.pathname + location.search);
   signIn(found);
+  return true;
 };
 
 const drawCaller = () => {
@@ -64,11 +65,11 @@ const drawModels = () => {
 
 /** Ask for the key; what is on the page belongs to somebody who is no longer signed in. */
 const lock = () => {
+  diagnose.clear(); // sends a verdict that waits, while there is a key
   signOut();
   known.leave();
   for (const panel of Object.keys(PANELS)) by(panel).hidden = true;
   PANELS[shown]?.leave();
-  diagnose.clear();
   if (by("correct").open) by("correct").close();
   for (const id of ["tabs", "keys", "sign-out"]) by(id).hidden = true;
   by("sign-in").hidden = false;
@@ -110,6 +111,7 @@ const listen = () => {
   by("sign-form").addEventListener("submit", submitKey);
   by("sign-out").addEventListener("click", lock);
   by("model").addEventListener("change", () => { known.choose(by("model").value); diagnose.useModel(); });
+  addEventListener("hashchange", () => { if (keyFromAddress()) enter(); });
   document.addEventListener("locked", lock);
   document.addEventListener("language", drawCaller);
   document.addEventListener("models", () => { drawModels(); diagnose.useModel(); });

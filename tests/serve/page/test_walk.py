@@ -1,0 +1,174 @@
+"""The whole way of a doctor through the page, in a real Chromium against a real service."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from emrobust.serve.store.schema import FEEDBACK, PREDICTIONS
+
+pytestmark = pytest.mark.browser
+
+NOTE = "患者反复胸闷三月，独一无二的字句。"
+
+
+def rows(opened, table):
+    with opened.store.database.read() as connection:
+        return connection.execute(sa.select(table).order_by(table.c.at)).mappings().all()
+
+
+def text(page, selector):
+    return page.inner_text(selector)
+
+
+def test_a_doctor_needs_only_the_keyboard(visit, opened, tokens):
+    seen = visit()
+    page, press = seen.page, seen.page.keyboard.press
+    page.clock.install()
+    page.goto(seen.address)
+    page.wait_for_selector("#key:focus")
+    page.keyboard.type(tokens["clinician"])
+    press("Enter")
+    page.wait_for_selector("#note textarea:focus")
+    press("Shift+Tab")
+    assert page.evaluate("document.activeElement.id") == "example"
+    press("ArrowDown")
+    press("Control+Enter")
+    page.wait_for_selector("#label-0:focus")
+    page.wait_for_selector("#reasons[aria-busy=false]")
+    assert page.locator("#read mark").count() > 0, "what speaks for it is marked"
+    first = text(page, "#reasons-title")
+    press("ArrowDown")
+    page.wait_for_selector("#label-1[aria-selected=true]:focus")
+    assert text(page, "#reasons-title") != first
+    press("r")
+    page.wait_for_selector(".told.waiting")
+    press("z")  # a wrong key
+    page.wait_for_selector("#verdict button.yes")
+    accept = page.locator("#verdict button.yes")
+    assert accept.is_enabled()
+    press("a")
+    page.wait_for_selector(".told.waiting")
+    page.clock.run_for(5500)
+    page.wait_for_selector(".told.sent")
+    press("n")
+    page.wait_for_selector("#note textarea:focus")
+    assert page.input_value("#note textarea") == ""
+    (kept,) = rows(opened, FEEDBACK)
+    (told,) = (row for row in rows(opened, PREDICTIONS) if row["task"] == "diagnose")
+    assert (kept["verdict"], kept["prediction"]) == ("accepted", told["id"])
+    seen.check()
+
+
+def test_a_diagnosis_is_corrected_and_another_rejected_by_the_keyboard(visit, opened, tokens):
+    seen = visit()
+    page, press = seen.sign_in(tokens["clinician"]), seen.page.keyboard.press
+    seen.diagnose(2)
+    press("c")
+    page.wait_for_selector("#correct-query:focus")
+    press("Backspace")  # drops the last of the chosen
+    known = page.locator("#correct-found li").first.inner_text()
+    press("Enter")
+    press("Control+Enter")
+    page.wait_for_selector(".told.waiting")
+    assert known.split("\n")[0] in text(page, ".told")
+    press("n")  # sends at once what waits
+
+    seen.diagnose(3)
+    press("r")
+    page.wait_for_selector(".told.waiting")
+    with page.expect_response("**/v1/feedback"):
+        press("n")
+    page.wait_for_selector("#note textarea:focus")
+    kept = rows(opened, FEEDBACK)
+    assert [row["verdict"] for row in kept] == ["changed", "rejected"]
+    assert known.split("\n")[0] in json.loads(kept[0]["labels"])
+    seen.check()
+
+
+def test_a_note_and_a_key_leave_no_trace_in_the_browser(visit, tokens):
+    seen = visit()
+    page = seen.sign_in(tokens["clinician"])
+    assert page.url == f"{seen.address}/"
+    page.fill("#note textarea", NOTE)
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#reasons[aria-busy=false]")
+    page.click("#language")
+    page.wait_for_selector("html[lang=en]")
+    kept = page.evaluate("JSON.stringify([{...localStorage}, document.cookie, location.href])")
+    assert json.loads(kept) == [{"emrobust-language": "en"}, "", f"{seen.address}/"]
+    session = page.evaluate("JSON.stringify({...sessionStorage})")
+    assert json.loads(session) == {"emrobust-key": tokens["clinician"]}
+    assert all("独" not in url and "%E7" not in url for url in seen.asked)
+    page.goto("about:blank")
+    page.go_back()
+    page.wait_for_selector("#note textarea")
+    assert page.input_value("#note textarea") == ""
+    page.click("#sign-out")
+    assert page.evaluate("sessionStorage.length") == 0
+    assert not page.is_visible("#diagnose")
+    seen.check()
+
+
+def test_trouble_is_told_in_plain_words(visit, opened, tokens):
+    seen = visit()
+    page = seen.page
+    page.goto(f"{seen.address}/#key=wrong")
+    page.wait_for_selector("#trouble:not([hidden])")
+    assert "密钥无效" in text(page, "#trouble")
+    seen.sign_in(tokens["clinician"])
+    page.fill("#note textarea", "12345。")
+    page.click("#run")
+    page.wait_for_selector("#trouble:not([hidden])")
+    assert "病历里没有文字" in text(page, "#trouble")
+    page.route("**/v1/diagnose", lambda route: route.abort())
+    page.fill("#note textarea", NOTE)
+    page.click("#run")
+    page.wait_for_function("document.getElementById('trouble').innerText.includes('连接不上')")
+    assert page.input_value("#note textarea") == NOTE
+    busy = {"Retry-After": "7", "Content-Type": "application/problem+json"}
+    page.unroute("**/v1/diagnose")
+    page.route("**/v1/diagnose", lambda route: route.fulfill(status=503, headers=busy, body="{}"))
+    page.click("#trouble button")  # once more
+    page.wait_for_function("document.getElementById('trouble').innerText.includes('7 秒后')")
+
+
+def test_a_table_goes_in_and_a_table_comes_out(visit, tokens, tmp_path):
+    seen = visit(accept_downloads=True)
+    page = seen.sign_in(tokens["clinician"])
+    table = tmp_path / "visits.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["visit_no", "chief_complaint", "present_illness", "past_history"])
+        writer.writerows(
+            [f"V{k}", "咳嗽三天", "患者咳嗽，咳黄痰，发热。", "体健"] for k in range(40)
+        )
+    page.click("#tab-batch")
+    page.set_input_files("#batch-file", table)
+    page.wait_for_selector("[data-focus^=get-]")
+    with page.expect_download() as download:
+        page.click("[data-focus^=get-]")
+    found = list(csv.DictReader(download.value.path().read_text("utf-8-sig").splitlines()))
+    assert len(found) == 40
+    assert download.value.suggested_filename.endswith(".csv")
+    seen.check()
+
+
+def test_a_reviewer_watches_and_an_administrator_sees_the_card(visit, tokens):
+    seen = visit()
+    page = seen.sign_in(tokens["clinician"])
+    assert not page.is_visible("#tab-monitor"), "a clinician has no monitor"
+    page = seen.sign_in(tokens["administrator"])
+    page.wait_for_selector("#tab-monitor")
+    seen.diagnose()
+    page.click("#tab-monitor")
+    page.wait_for_selector("#monitor .verdict-line")
+    page.click("#tab-models")
+    page.click("[data-card]")
+    page.wait_for_selector("#card-title:focus")
+    assert page.locator(".model-card section").count() > 1
+    assert page.locator(".model-card [style], .model-card script").count() == 0
+    seen.check()
