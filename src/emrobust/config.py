@@ -83,6 +83,9 @@ class Columns(Section):
     sex: str | None = None
     age: str | None = None
     labels: tuple[str, ...] = Field((), description="one or more columns of codes or classes")
+    split: str | None = Field(
+        None, description="train, validation or test where a row's split is decided already"
+    )
     text: tuple[str, ...] = Field(min_length=1, description="text fields in the order joined")
     identifiers: dict[str, tuple[str, ...]] = Field(
         {}, description="kind → columns whose values are looked for in the texts, never written"
@@ -99,7 +102,7 @@ class Columns(Section):
     def of_source(self) -> list[str]:
         """Every source column that a record is made of, once each."""
         single = (self.record_id, self.patient_id, self.visit_time, self.site, self.department)
-        named = [*single, self.sex, self.age, *self.text, *self.labels]
+        named = [*single, self.sex, self.age, self.split, *self.text, *self.labels]
         return list(dict.fromkeys(name for name in named if name))
 
 

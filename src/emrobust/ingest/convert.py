@@ -114,6 +114,7 @@ class Converter:
             "department": self._read(cells, named.department, _names),
             "sex": self._read(cells, named.sex, values.sexes),
             "age": self._read(cells, named.age, values.ages),
+            "split": self._read(cells, named.split, values.splits),
             **texts,
             "labels": self._labels(cells),
             **{known: values.identifiers(cells[name]) for known, name in self._known.items()},

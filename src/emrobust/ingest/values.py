@@ -22,6 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from emrobust import records
+
 OLDEST = 130.0  # years; more is a typing error
 
 _WORDS = tomllib.loads(
@@ -107,6 +109,13 @@ def _without_empty(cells: pa.Array) -> pa.Array:
 def sexes(cells: pa.Array) -> pa.Array:
     """``M``, ``F`` or null."""
     return _by_word(cells, parse_sex, pa.string())
+
+
+def splits(cells: pa.Array) -> pa.Array:
+    """``train``, ``validation`` or ``test``; null for anything else."""
+    lower = pc.utf8_lower(cells)
+    known = pc.is_in(lower, pa.array(records.SPLITS))
+    return pc.if_else(known, lower, pa.scalar(None, pa.string()))
 
 
 def ages(cells: pa.Array) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ def plan(settings: Settings, visits: Visits, path: Path) -> Plan:
         made = _by_site(settings, visits)
     else:
         made = _by_group(settings, visits, path)
+    if (visits.given >= 0).any():
+        made = _keep_given(settings, visits, made)
     names = SPLITS if settings.folds is None else [f"fold {n}" for n in range(settings.folds)]
     rows = np.bincount(made.parts[made.parts >= 0], minlength=len(names))
     if not rows.all():
@@ -69,6 +72,26 @@ def plan(settings: Settings, visits: Visits, path: Path) -> Plan:
             "Ask for a larger share or fewer folds, or give more records.",
         )
     return made
+
+
+def _keep_given(settings: Settings, visits: Visits, made: Plan) -> Plan:
+    """Rows whose split the source gives keep it, and so do their patients' other rows.
+
+    A patient with rows in two splits goes wholly to the later one (test after validation after
+    train), but for a split by time, where a patient may move forwards.
+    """
+    if settings.folds is not None:
+        raise SplitError(
+            "the source gives some rows a split, and [split] asks for folds",
+            "Take `split` out of [source.columns], or `folds` out of [split].",
+        )
+    last = np.full(len(visits.patient_ids), -1)
+    np.maximum.at(last, visits.patients, visits.given)
+    of_patient = last[visits.patients]
+    fixed = visits.given if settings.by == "time" else of_patient
+    parts = np.where(fixed >= 0, fixed, made.parts)
+    facts = {**made.facts, "given": int((visits.given >= 0).sum())}
+    return dataclasses.replace(made, parts=parts, facts=facts)
 
 
 def shares(settings: Settings) -> np.ndarray:

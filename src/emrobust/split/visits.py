@@ -15,7 +15,7 @@ from scipy import sparse
 from emrobust import records, rng
 
 DAY = 86_400
-_COLUMNS = ("patient_id", "visit_time", "site", "labels")
+_COLUMNS = ("patient_id", "visit_time", "site", "labels", "split")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Visits:
         site_names: the names of these numbers.
         labels: 0 or 1, [rows, labels].
         label_names: the labels, sorted.
+        given: place in `records.SPLITS` that the source gives each row, int64 [rows]; -1 where
+            it gives none.
     """
 
     patients: np.ndarray
@@ -41,6 +43,7 @@ class Visits:
     site_names: Sequence[str]
     labels: sparse.csr_array
     label_names: Sequence[str]
+    given: np.ndarray
 
     def __len__(self) -> int:
         return len(self.patients)
@@ -63,7 +66,13 @@ def read(path: Path) -> Visits:
         site_names,
         labels,
         label_names,
+        _given(table["split"]),
     )
+
+
+def _given(column: pa.ChunkedArray) -> np.ndarray:
+    places = pc.fill_null(pc.index_in(column, pa.array(records.SPLITS)), -1)
+    return np.asarray(places.to_numpy(), dtype=np.int64)
 
 
 def keys(names: Sequence[str], seed: int) -> np.ndarray:
