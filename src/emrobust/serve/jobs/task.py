@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 TASK = "batch"
 _TEXTS = 8  # that the model gets at a time: a request waits for no more than these
 _ROWS = 1024  # that are de-identified at a time
-_PART_SECONDS, _PART_ROWS = 1.0, 5000  # of work that a kill may cost
+_PART_SECONDS, _PART_ROWS = 1.0, 1000  # of work that a kill may cost
 _RECORDS = 64  # that may stand before a request's row in the store's queue
 _DIGITS = 4
 

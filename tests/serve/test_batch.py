@@ -1,0 +1,291 @@
+"""Batch jobs: what becomes of a table's rows, and of a worker that is killed among them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import httpx
+import numpy as np
+import pytest
+
+from emrobust.package import layout
+from emrobust.package import load as load_package
+from emrobust.serve import jobs as room
+from emrobust.serve import store
+from emrobust.serve.store import jobs as queue
+from emrobust.serve.store.entries import new_id
+
+pytestmark = pytest.mark.anyio
+FINDINGS = ("胸闷心悸", "咳嗽咳痰", "腹痛腹泻", "头晕头痛", "发热咽痛", "尿频尿急", "关节肿痛")
+FILE_NAME = "王小明的父亲"
+
+
+def note(number):
+    first, second = FINDINGS[number % 7], FINDINGS[number // 7 % 7]
+    return f"患者{first}{number % 29 + 1}天，伴{second}，编号{number}。"
+
+
+@pytest.fixture(scope="module")
+def columns(served_package):
+    saved = json.loads((served_package / layout.SOURCE).read_text(encoding="utf-8"))
+    return saved["columns_of"]["columns"]
+
+
+@pytest.fixture(scope="module")
+def write_table(columns):
+    """Rows → a CSV with the columns that the package reads."""
+
+    def write(rows, *, without=()):
+        single = [
+            columns.get(k) for k in ("patient_id", "visit_time", "site", "department", "sex", "age")
+        ]
+        header = [columns["record_id"], *filter(None, single), *columns["text"]]
+        header = [name for name in dict.fromkeys(header) if name not in without]
+        text = io.StringIO()
+        table = csv.DictWriter(text, header)
+        table.writeheader()
+        for number in rows:
+            row = dict.fromkeys(header, "")
+            record = "" if number is None else f"V{number:06}"
+            given = {columns["record_id"]: record, columns["text"][0]: note(number or 0)}
+            if columns.get("patient_id"):
+                given[columns["patient_id"]] = f"P{number or 0}"
+            row.update({name: value for name, value in given.items() if name in header})
+            table.writerow(row)
+        return text.getvalue().encode()
+
+    return write
+
+
+def read_csv(text):
+    return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+async def upload(client, content, name="table.csv", **more):
+    return await client.post("/v1/batch", params={"name": name, **more}, content=content)
+
+
+async def wait_for(look, seconds=60.0):
+    """Ask until there is an answer."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if (found := await look()) is not None:
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+async def finish(client, job):
+    async def look():
+        found = (await client.get(f"/v1/batch/{job}")).json()
+        return found if found["state"] not in ("queued", "running") else None
+
+    return await wait_for(look)
+
+
+def check_rows(rows, numbers, package):
+    """Each row once, in order, with what the package says of it."""
+    assert [row["record_id"] for row in rows] == [f"V{n:06}" for n in numbers]
+    assert len({row["prediction"] for row in rows}) == len(rows)
+    expected = package.calibrate(package.predict_proba([note(n) for n in numbers])).max(1)
+    found = [float(row["likeliest_probability"]) for row in rows]
+    assert np.allclose(found, expected, atol=0.01)
+
+
+async def test_a_table_becomes_predictions_that_are_recorded(
+    client, opened, write_table, served_package
+):
+    numbers = range(700)
+    told = await upload(client, write_table([*numbers, None, 3]), name=f"{FILE_NAME}.csv")
+    assert told.status_code == 202, told.text
+    job = told.json()["job"]
+    assert told.headers["location"] == f"/v1/batch/{job}"
+    shown = await finish(client, job)
+    assert (shown["state"], shown["done"], shown["total"]) == ("done", 700, 700), shown
+    result = await client.get(f"/v1/batch/{job}/result")
+    rows = read_csv(result.text)
+    check_rows(rows, numbers, load_package(served_package, precision="fp32"))
+    rejected = read_csv((await client.get(f"/v1/batch/{job}/rejects")).text)
+    assert [int(row["row"]) for row in rejected] == [701, 702]
+    kept = opened.store.predictions(most=1000)
+    assert {row["id"]: row["record_id"] for row in kept} == {
+        row["prediction"]: row["record_id"] for row in rows
+    }
+    assert {row["task"] for row in kept} == {"batch"}
+    (folder,) = opened.settings.serve.jobs.iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["rejects.csv", "result.csv"]
+    assert stat.S_IMODE((folder / "result.csv").stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    everything = [*opened.store.audit(most=5000), *map(vars, queue.newest(opened.store.database))]
+    assert FILE_NAME not in str(everything)
+    assert FINDINGS[0] not in str(everything)
+
+
+async def test_others_see_nothing_of_a_job_and_administrators_all(client, as_role, write_table):
+    job = (await upload(client, write_table(range(5)))).json()["job"]
+    await finish(client, job)
+    other = as_role("reviewer")
+    for path in (f"/v1/batch/{job}", f"/v1/batch/{job}/result"):
+        assert (await client.get(path, headers=other)).status_code == 404
+        assert (await client.get(path, headers=as_role("administrator"))).status_code == 200
+    assert (await client.get("/v1/batch", headers=other)).json() == {"jobs": []}
+    assert [one["id"] for one in (await client.get("/v1/batch")).json()["jobs"]] == [job]
+    assert (await client.delete(f"/v1/batch/{job}", headers=other)).status_code == 404
+    assert (await client.delete(f"/v1/batch/{job}")).json()["state"] == "done"
+    assert (await client.get(f"/v1/batch/{job}/result")).status_code == 404  # erased
+
+
+async def test_a_job_can_be_cancelled_and_leaves_nothing(client, opened, write_table):
+    job = (await upload(client, write_table(range(20_000)))).json()["job"]
+    early = await client.get(f"/v1/batch/{job}/result")
+    assert early.status_code == 409
+    assert (await client.delete(f"/v1/batch/{job}")).json()["state"] == "cancelled"
+
+    async def look():
+        return None if list(opened.settings.serve.jobs.iterdir()) else True
+
+    assert await wait_for(look)
+    assert (await client.get(f"/v1/batch/{job}/result")).status_code == 404
+
+
+async def test_what_is_no_table_is_refused_at_once(client, opened, write_table, columns):
+    good = write_table(range(3))
+    lacking = write_table(range(3), without=(columns["record_id"],))
+    for content, name, status in (
+        (good, "notes.pdf", 415),
+        (good, "hospital.db", 415),
+        (good, "", 415),
+        (b"", "a.csv", 422),
+        (lacking, "a.csv", 422),
+        (b"\x00\xff\x00\xfe" * 100, "a.xlsx", 422),
+        (os.urandom(4096), "a.parquet", 422),
+    ):
+        told = await upload(client, content, name)
+        assert told.status_code == status, (name, told.text)
+        assert str(opened.settings.serve.jobs) not in told.text
+    assert (await upload(client, good, model="other")).status_code == 404
+    folder = opened.settings.serve.jobs
+    assert not folder.exists() or not list(folder.iterdir())
+    assert (await client.get("/v1/batch")).json() == {"jobs": []}
+
+
+class TestFew:
+    @pytest.fixture
+    def options(self):
+        return ["batch.waiting=1", "batch.keep_days=0"]
+
+    async def test_a_caller_has_few_jobs_at_once_and_results_for_some_days(
+        self, client, write_table
+    ):
+        job = (await upload(client, write_table(range(20_000)))).json()["job"]
+        refused = await upload(client, write_table(range(3)))
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) > 0
+        await client.delete(f"/v1/batch/{job}")
+        job = (await upload(client, write_table(range(3)))).json()["job"]
+        assert (await finish(client, job))["state"] == "done"
+        assert (await client.get(f"/v1/batch/{job}/result")).status_code == 404
+
+
+def queue_by_hand(opened, content):
+    job_id = new_id()
+    files = room.Files(opened.settings.serve.jobs / job_id)
+    files.make()
+    files.upload(".csv").write_bytes(content)
+    return queue.queue(
+        opened.store.database, actor="k1", task="batch", model="clinic@1",
+        source=str(files.upload(".csv")), target=str(files.result), job_id=job_id,
+    ), files  # fmt: skip
+
+
+async def test_a_worker_that_ends_gives_its_job_back(opened, write_table, served_package):
+    numbers = range(4000)
+    job, files = queue_by_hand(opened, write_table(numbers))
+
+    def now():
+        return queue.get(opened.store.database, job.id)
+
+    async def begun():
+        return True if now().done else None
+
+    async def ended():
+        return True if now().state != "running" else None
+
+    loop = asyncio.get_running_loop()
+    first = room.Worker(opened, loop)
+    await wait_for(begun)
+    await asyncio.to_thread(first.stop)
+    held = now()
+    assert (held.state, held.done < held.total) == ("running", True)
+    second = room.Worker(opened, loop)
+    await wait_for(ended)
+    await asyncio.to_thread(second.stop)
+    assert (now().state, now().attempts) == ("done", 2)
+    rows = read_csv(files.result.read_text(encoding="utf-8"))
+    check_rows(rows, numbers, load_package(served_package, precision="fp32"))
+
+
+@contextlib.contextmanager
+def serving(folder, package):
+    """A real process; its address, its first key if it made one, and the process."""
+    command = [
+        sys.executable, "-c", "from emrobust.cli import main; main()", "serve",
+        f"clinic@1={package}", "--port", "0", "--store", str(folder / "store.db"), "--set", f"serve.jobs={folder / 'jobs'}",
+        "--set", "batch.lease=1", "--set", "serve.threads=1", "--set", "serve.precision=fp32",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        said = ""
+        while "http://" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        key = re.search(r"emr_\w+\S+", said)
+        yield re.search(r"http://\S+", said)[0], key and key[0], process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+async def test_a_killed_service_goes_on_with_its_jobs(tmp_path, write_table, served_package):
+    numbers = range(4000)
+    with serving(tmp_path, served_package) as (address, key, process):
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(base_url=address, headers=headers, timeout=30) as client:
+            job = (await upload(client, write_table(numbers))).json()["job"]
+
+            async def begun():
+                found = (await client.get(f"/v1/batch/{job}")).json()
+                assert found["state"] in ("queued", "running")
+                return found["done"] or None
+
+            done = await wait_for(begun)
+        os.kill(process.pid, signal.SIGKILL)
+    with serving(tmp_path, served_package) as (address, _, _):
+        async with httpx.AsyncClient(base_url=address, headers=headers, timeout=30) as client:
+            shown = await finish(client, job)
+            rows = read_csv((await client.get(f"/v1/batch/{job}/result")).text)
+    assert (shown["state"], shown["done"]) == ("done", 4000)
+    assert 0 < done < 4000
+    check_rows(rows, numbers, load_package(served_package, precision="fp32"))
+    with store.open_store(store.StoreSettings(url=str(tmp_path / "store.db"))) as opened:
+        kept = opened.predictions(most=10_000)
+        assert {row["id"] for row in kept} == {row["prediction"] for row in rows}
+        assert len(kept) == 4000
+        assert store.verify(opened.database).kept == 4000
+        actions = [row["action"] for row in opened.audit(most=10_000)]
+        assert actions.count("job started") == 2
