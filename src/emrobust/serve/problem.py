@@ -100,8 +100,8 @@ _STATUS: tuple[tuple[type[EmrobustError], int, str], ...] = (
     (UnavailableError, 503, "unavailable"),
     (StorageError, 507, "disk_full"),
 )
+_NO_JSON = ("no_json", "the body is no JSON", "Send UTF-8 JSON.")
 _CODES = {
-    400: "bad_request",
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
@@ -184,7 +184,7 @@ def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
     found = error.errors()
     if any(details["type"] == "json_invalid" for details in found):
-        return respond(400, "no_json", "the body is no JSON", "Send UTF-8 JSON.")
+        return respond(400, *_NO_JSON)
     mistakes = [Mistake(where=_place(details["loc"]), what=_say(details)) for details in found]
     return respond(422, "invalid", f"the request has {len(mistakes)} mistake(s)", errors=mistakes)
 
@@ -204,6 +204,8 @@ def _say(details: Mapping[str, Any]) -> str:
 def _on_http(request: Request, error: Exception) -> Response:
     del request
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    if error.status_code == 400:  # FastAPI's, of a body that it cannot decode
+        return respond(400, *_NO_JSON)
     code = _CODES.get(error.status_code, "refused")
     phrase = HTTPStatus(error.status_code).phrase
     hint = "The paths are listed at /docs." if error.status_code in (404, 405) else ""

@@ -125,6 +125,7 @@ class Shield:
         except _HungUpError:
             self._metrics.watch_hang_up()
         except TimeoutError:
+            answer.deadline = None  # it is over, and the refusal has none
             raise RefusedError(
                 504,
                 "deadline",

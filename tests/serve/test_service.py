@@ -1,0 +1,334 @@
+"""The service under what may go wrong: bad input, overload, an absent store, a switched model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import shutil
+import sqlite3
+import threading
+import time
+
+import httpx
+import pytest
+
+from emrobust.errors import ConfigError, RunError
+from emrobust.package import layout
+from emrobust.serve import app, catalog, service, settings, store
+from emrobust.serve.catalog import Wanted
+
+NOTE = "患者胸闷心悸3天，活动后加重，无发热。既往高血压病史10年。"
+PRIVATE = "张三丰独家隐情"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"text": ""}, "422 no_text"),
+        ({"text": "  \n 。12"}, "422 no_text"),
+        ({"text": PRIVATE + "\x00"}, "422 control_character"),
+        ({"text": PRIVATE + "\ud800"}, "422 control_character"),
+        ({"text": PRIVATE * 5000}, "422 text_too_long"),
+        ({"text": NOTE, "fields": {"chief_complaint": PRIVATE}}, "422 invalid"),
+        ({"fields": {PRIVATE: NOTE}}, "422 unknown_field"),
+        ({"fields": {}}, "422 no_text"),
+        ({"text": 5}, "422 invalid"),
+        ({"text": NOTE, PRIVATE: 1}, "422 invalid"),
+        ({"text": NOTE, "record_id": f"{PRIVATE}\n"}, "422 invalid"),
+        ({"text": NOTE, "model": PRIVATE}, "404 not_found"),
+        ({"text": NOTE, "model": "clinic@9"}, "404 not_found"),
+        ({"text": NOTE, "coverage": 0.77}, "422 input"),
+        (b"\x00\x01\xff", "400 no_json"),
+        (b"\xff\xfe\x00", "400 no_json"),
+        (b"", "422 invalid"),
+        (b'{"text": NaN}', "422 invalid"),
+        (b"[" * 5000, "400 no_json"),
+        (b'{"text":"' + b"a" * 1_100_000 + b'"}', "413 too_large"),
+    ],
+)
+async def test_bad_input_is_told_without_its_text(client, opened, caplog, body, expected):
+    caplog.set_level(logging.DEBUG)
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    answer = await client.post("/v1/diagnose", content=content, headers=headers)
+    assert f"{answer.status_code} {answer.json()['type']}" == expected.replace(
+        " ", " urn:emrobust:"
+    )
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json().keys() <= {"type", "title", "status", "detail", "hint", "errors"}
+    assert PRIVATE[:4] not in answer.text + caplog.text
+    assert not opened.store.predictions()
+
+
+async def test_odd_input_is_answered_with_a_warning(client):
+    for given, warning in (
+        ({"text": "The patient has had a cough and fever for three days."}, "other_language"),
+        ({"text": "咳嗽"}, "too_short"),
+        ({"text": NOTE * 30}, "too_long"),
+        ({"fields": {"chief_complaint": NOTE, "past_history": " "}}, "empty_field"),
+    ):
+        answer = await client.post("/v1/diagnose", json=given)
+        assert answer.status_code == 200, answer.text
+        assert warning in answer.json()["warnings"], warning
+
+
+async def test_evidence_stands_where_it_was_sent(client):
+    fields = {"chief_complaint": "  胸闷心悸3天", "past_history": "高血压病史10年，吸烟"}
+    answer = await client.post("/v1/explain", json={"fields": fields, "unit": "clause"})
+    assert answer.status_code == 200, answer.text
+    (first, *_) = answer.json()["explained"]
+    marks = [(m["field"], fields[m["field"]][m["start"] : m["end"]]) for m in first["evidence"]]
+    assert marks == [
+        ("chief_complaint", "胸闷心悸3天"),
+        ("past_history", "高血压病史10年"),
+        ("past_history", "吸烟"),
+    ]
+    assert first["missing"] is not None
+    asked = {"text": NOTE, "labels": ["nothing such"]}
+    assert (await client.post("/v1/explain", json=asked)).status_code == 422
+
+
+async def test_departments_follow_from_the_labels(client):
+    found = (await client.post("/v1/triage", json={"text": NOTE, "top": 99})).json()["departments"]
+    shares = [department["probability"] for department in found]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1.0, abs=1e-3)
+
+
+async def test_tensors_are_what_diagnose_says(client, opened):
+    text = {"name": "text", "datatype": "BYTES", "shape": [2], "data": [NOTE, "咳嗽咳痰"]}
+    answer = await client.post("/v2/models/clinic/infer", json={"inputs": [text]})
+    outputs = {one["name"]: one for one in answer.json()["outputs"]}
+    assert outputs["probability"]["shape"] == [2, len(outputs["chosen"]["data"]) // 2]
+    asked = {"text": NOTE, "top": 1}
+    (first,) = (await client.post("/v1/diagnose", json=asked)).json()["labels"]
+    size = outputs["probability"]["shape"][1]
+    assert max(outputs["probability"]["data"][:size]) == pytest.approx(
+        first["probability"], abs=2e-2
+    )
+    assert [row["task"] for row in opened.store.predictions()] == ["infer", "infer", "diagnose"]
+    assert (await client.get("/v2/models/clinic/versions/9")).status_code == 404
+
+
+async def test_numbers_for_prometheus_name_no_path(client, as_role):
+    await client.post("/v1/diagnose", json={"text": NOTE})
+    await client.get(f"/v1/{PRIVATE}")
+    text = (await client.get("/metrics", headers=as_role("reviewer"))).text
+    assert 'emrobust_requests_total{route="/v1/diagnose",status="200"} 1.0' in text
+    assert 'emrobust_requests_total{route="none",status="404"} 1.0' in text
+    assert PRIVATE not in text
+
+
+async def test_the_api_describes_itself_without_the_net(client):
+    schema = (await client.get("/openapi.json")).json()
+    operation = schema["paths"]["/v1/diagnose"]["post"]
+    assert {"200", "401", "422", "503"} <= set(operation["responses"])
+    assert "Problem" in schema["components"]["schemas"]
+    page = await client.get("/docs")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "http" not in page.text
+    script = await client.get("/docs/swagger-ui-bundle.js")
+    assert len(script.content) > 500_000
+    assert (await client.get("/docs/../../secrets")).status_code in (401, 404)
+
+
+@pytest.fixture
+def two(served_package, tmp_path):
+    """A service with two versions of one model, of which the first answers."""
+    given = settings.load(
+        None,
+        [f"store.url={tmp_path / 'two.db'}", f"serve.model_folders=['{served_package.parent}']"],
+    )
+    made = service.open_service(given, [Wanted(served_package, "clinic", v) for v in ("1", "2")])
+    yield made
+    made.store.close()
+
+
+def client_of(opened, role="administrator", **given):
+    token, _ = store.keys.add(opened.store.database, name="t", role=role, actor="test")
+    transport = httpx.ASGITransport(app.build(opened))
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.AsyncClient(transport=transport, base_url="http://t", headers=headers, **given)
+
+
+async def test_a_version_is_switched_under_requests_without_a_failure(two, served_package):
+    async with client_of(two) as client:
+        stop = False
+        codes, versions = [], set()
+
+        async def ask():
+            while not stop:
+                answer = await client.post("/v1/diagnose", json={"text": NOTE})
+                codes.append(answer.status_code)
+                versions.add(answer.json()["model"]["version"])
+
+        asking = [asyncio.create_task(ask()) for _ in range(4)]
+        for version, other in (("2", "1"), ("1", "2"), ("2", "1")):
+            await asyncio.sleep(0.1)
+            place = f"/v1/models/clinic/versions/{version}"
+            assert (await client.put(place, json={"state": "active"})).status_code == 200
+            place = f"/v1/models/clinic/versions/{other}"
+            assert (await client.put(place, json={"state": "retired"})).status_code == 200
+            added = {"path": str(served_package), "name": "clinic", "version": other}
+            assert (await client.post("/v1/models", json=added)).status_code == 201
+            ready = await client.put(place, json={"state": "ready"})
+            assert ready.status_code == 200
+        stop = True
+        await asyncio.gather(*asking)
+        assert set(codes) == {200}
+        assert versions == {"1", "2"}
+        taken_away = await client.put("/v1/models/clinic/versions/2", json={"state": "retired"})
+        assert taken_away.status_code == 409
+        outside = await client.post("/v1/models", json={"path": "/etc"})
+        assert outside.json()["type"] == "urn:emrobust:outside"
+    actions = [row["action"] for row in two.store.audit()]
+    assert actions.count("model active") == 4
+    await two.close()
+
+
+async def test_a_shadow_is_recorded_and_not_shown(two):
+    async with client_of(two) as client:
+        await client.put("/v1/models/clinic/versions/2", json={"state": "shadow"})
+        answer = await client.post("/v1/diagnose", json={"text": NOTE, "record_id": "V7"})
+        assert answer.json()["model"]["version"] == "1"
+    await two.close()
+    rows = store.open_store(two.settings.store).predictions()
+    shadows = [row for row in rows if json.loads(row["result"])["shadow"]]
+    assert [(row["model"], row["record_id"]) for row in shadows] == [("clinic@2", "V7")]
+    assert len(rows) == 2
+
+
+def test_a_restart_goes_on_with_what_answered(two, served_package):
+    store.versions.switch(
+        two.store.database, name="clinic", version="2", state="active", actor="test"
+    )
+    two.store.close()
+    again = service.open_service(two.settings, [Wanted(served_package, "clinic", "1")])
+    assert again.catalog.find().full_name == "clinic@2"
+    again.store.close()
+
+
+def test_a_changed_package_is_refused_at_the_start(served_package, tmp_path):
+    copy = shutil.copytree(served_package, tmp_path / "copy")
+    file = copy / layout.THRESHOLDS
+    file.write_bytes(file.read_bytes() + b" ")
+    given = settings.load(None, [f"store.url={tmp_path / 's.db'}"])
+    with pytest.raises(RunError, match=r"thresholds\.json"):
+        service.open_service(given, [Wanted(copy)])
+    with pytest.raises(ConfigError, match="no model to serve"):
+        service.open_service(given, [])
+    with pytest.raises(ConfigError, match="letters, digits"):
+        service.open_service(given, [Wanted(served_package, "a b", "1")])
+    assert catalog.parse("n@v=/p") == Wanted(catalog.Path("/p"), "n", "v")
+
+
+class TestSlowModel:
+    @pytest.fixture
+    def options(self):
+        return ["limits.deadline=1", "limits.queue=4", "limits.batch=2"]
+
+    @pytest.fixture
+    def slow(self, opened, monkeypatch):
+        """The model, held until it is let go."""
+        free = threading.Event()
+        batcher = opened.catalog.find().batcher
+        answer = batcher._answer
+        monkeypatch.setattr(batcher, "_answer", lambda texts: (free.wait(10), answer(texts))[1])
+        yield free
+        free.set()
+
+    async def test_a_request_is_given_up_at_its_deadline_and_leaves_the_queue(
+        self, client, opened, slow
+    ):
+        await client.get("/v1/me")  # so that the key is known
+        asked = [client.post("/v1/diagnose", json={"text": NOTE}) for _ in range(3)]
+        answers = await asyncio.gather(*asked)
+        assert {answer.status_code for answer in answers} == {504}
+        assert opened.catalog.find().batcher.waiting == 0
+        slow.set()
+        await asyncio.sleep(0.1)
+        assert (await client.post("/v1/diagnose", json={"text": NOTE})).status_code == 200
+        assert len(opened.store.predictions()) == 1
+
+    async def test_the_surplus_gets_503_and_the_accepted_an_answer(self, client, slow):
+        await client.get("/v1/me")
+        asked = [
+            asyncio.create_task(client.post("/v1/diagnose", json={"text": NOTE})) for _ in range(12)
+        ]
+        await asyncio.sleep(0.15)
+        refused = [task.result() for task in asked if task.done()]
+        slow.set()
+        answers = [await task for task in asked]
+        codes = [answer.status_code for answer in answers]
+        assert codes.count(200) == 5  # one was being read, four stood in the queue
+        assert len(refused) == codes.count(503) == 7
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+
+    @pytest.mark.usefixtures("slow")
+    def test_who_hangs_up_frees_the_place(self, opened, address, as_role):
+        httpx.get(f"{address}/v1/me", headers=as_role("clinician"))
+        for _ in range(2):
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(
+                    f"{address}/v1/diagnose", json={"text": NOTE}, timeout=0.1,
+                    headers=as_role("clinician"),
+                )  # fmt: skip
+        until = time.monotonic() + 5
+        while b"emrobust_hung_up_total 2.0" not in opened.metrics.text():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert opened.catalog.find().batcher.waiting == 0
+
+
+class TestAwayStore:
+    @pytest.fixture
+    def options(self):
+        return ["store.patience=0.2", "limits.deadline=10"]
+
+    async def test_a_locked_store_gives_503_and_goes_on_by_itself(
+        self, client, opened, monkeypatch
+    ):
+        await client.get("/v1/me")  # so that the key is known
+        monkeypatch.setattr(opened.store.doorkeeper, "admit", lambda _: None)
+        engine = opened.store.database.engine
+        blocking = sqlite3.connect(engine.url.database, isolation_level=None)
+        engine.dispose()
+        monkeypatch.setattr("emrobust.serve.store.database.BUSY_SECONDS", 0.1)
+        with engine.connect() as connection:  # SQLite waits five seconds for others otherwise
+            connection.exec_driver_sql("PRAGMA busy_timeout=100")
+            connection.commit()
+        blocking.execute("BEGIN IMMEDIATE")
+        answer = await client.post("/v1/diagnose", json={"text": NOTE})
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:emrobust:unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+        blocking.execute("ROLLBACK")
+        blocking.close()
+        assert (await client.post("/v1/diagnose", json={"text": NOTE})).status_code == 200
+        assert len(opened.store.predictions()) == 1
+
+    async def test_a_full_disk_gives_507_and_loses_nothing(self, client, opened):
+        first = await client.post("/v1/diagnose", json={"text": NOTE})
+        engine = opened.store.database.engine
+        with engine.connect() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        engine.dispose()
+
+        def limit(connection, _):
+            connection.execute(f"PRAGMA max_page_count={limits[0]}").close()
+
+        limits = [pages]
+        from sqlalchemy import event
+
+        event.listen(engine, "connect", limit)
+        codes = []
+        while 507 not in codes and len(codes) < 100:
+            answer = await client.post("/v1/diagnose", json={"text": NOTE, "top": 1})
+            codes.append(answer.status_code)
+        assert set(codes) == {200, 507}
+        limits[0] = 1_000_000
+        engine.dispose()
+        assert (await client.post("/v1/diagnose", json={"text": NOTE})).status_code == 200
+        assert len(opened.store.predictions()) == codes.count(200) + 2
+        assert opened.store.prediction(first.json()["id"])
+        assert store.verify(opened.store.database).kept == codes.count(200) + 2
