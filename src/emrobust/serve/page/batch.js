@@ -5,12 +5,12 @@ import { activeModels, chosenModel } from "./known.js";
 import { tell } from "./trouble.js";
 import { moment, number, say, t } from "./words.js";
 
-const KINDS = ".csv,.tsv,.txt,.xlsx,.xls,.json,.jsonl,.parquet,.db,.sqlite";
 const EVERY = 1500;
 const UPLOAD_PATIENCE = 30 * 60_000;
 const MOVING = ["queued", "running"];
 let jobs = null;
 let sending = null; // the name of a table on its way
+const names = new Map(); // job → file name; the service keeps none, since it may name a patient
 let clock = 0;
 let shown = false;
 
@@ -21,9 +21,11 @@ const send = async (file) => {
   sending = file.name;
   draw();
   const model = by("batch-model")?.value ?? chosenModel()?.name;
-  const asked = new URLSearchParams({ name: file.name, ...(model ? { model } : {}) });
+  const ending = file.name.match(/\.[^.]*$/)?.[0] ?? ""; // the rest may name a patient
+  const asked = new URLSearchParams({ name: `table${ending}`, ...(model ? { model } : {}) });
   try {
-    await ask(`v1/batch?${asked}`, { method: "POST", body: file, patience: UPLOAD_PATIENCE });
+    const { job } = await askJson(`v1/batch?${asked}`, { method: "POST", body: file, patience: UPLOAD_PATIENCE });
+    names.set(job, file.name);
     say(t("batch.queued", { name: file.name }));
   } catch (failure) {
     tell(failure);
@@ -44,6 +46,8 @@ const look = async () => {
   if (jobs?.some((job) => MOVING.includes(job.state))) clock = setTimeout(look, EVERY);
 };
 
+const nameOf = (job) => names.get(job.id) ?? t("batch.nameless", { id: job.id.slice(-6) });
+
 const cancel = async (job) => {
   try {
     await ask(`v1/batch/${job.id}`, { method: "DELETE" });
@@ -53,10 +57,10 @@ const cancel = async (job) => {
   await look();
 };
 
-const download = async (job) => {
+const download = async (job, what, ending) => {
   try {
-    const answer = await ask(`v1/batch/${job.id}/result`, { patience: UPLOAD_PATIENCE });
-    save(await answer.blob(), `${(job.name ?? job.id).replace(/\.[^.]*$/, "")}-predictions.csv`);
+    const answer = await ask(`v1/batch/${job.id}/${what}`, { patience: UPLOAD_PATIENCE });
+    save(await answer.blob(), `${nameOf(job).replace(/\.[^.]*$/, "")}-${ending}.csv`);
   } catch (failure) {
     tell(failure);
   }
@@ -65,21 +69,27 @@ const download = async (job) => {
 const progress = (job) => {
   const rows = job.total === undefined ? t("batch.rows", { done: number(job.done) })
     : t("batch.rows_of", { done: number(job.done), total: number(job.total) });
-  const meter = { class: "meter", "aria-label": t("batch.progress", { name: job.name ?? job.id }), max: job.total || 1 };
+  const meter = { class: "meter", "aria-label": t("batch.progress", { name: nameOf(job) }), max: job.total || 1 };
   if (job.total !== undefined || job.state !== "running") meter.value = job.state === "done" ? job.total || 1 : job.done;
-  return [MOVING.includes(job.state) ? h("progress", meter) : null, h("small", {}, rows)];
+  return [MOVING.includes(job.state) ? h("progress", meter) : null, h("small", {}, rows),
+    job.until ? h("small", {}, t("batch.until", { at: moment(job.until) })) : null];
 };
 
+const button = (job, name, word, onclick, style = "") =>
+  h("button", { type: "button", class: style, "data-focus": `${name}-${job.id}`, onclick }, t(word));
+
 const actions = (job) => {
-  if (job.state === "done") {
-    return h("button", { type: "button", "data-focus": `get-${job.id}`, onclick: () => download(job) }, t("batch.download"));
-  }
-  if (!MOVING.includes(job.state)) return null;
-  return h("button", { type: "button", "data-focus": `stop-${job.id}`, onclick: () => cancel(job) }, t("batch.cancel"));
+  if (MOVING.includes(job.state)) return button(job, "stop", "batch.cancel", () => cancel(job));
+  if (job.state !== "done") return null;
+  return [
+    button(job, "get", "batch.download", () => download(job, "result", "predictions")), " ",
+    button(job, "refused", "batch.refused", () => download(job, "rejects", "rejects"), "plain"),
+    button(job, "erase", "batch.erase", () => cancel(job), "plain"),
+  ];
 };
 
 const row = (job) => h("tr", { "data-job": job.id },
-  h("th", { scope: "row" }, h("span", { class: "name" }, job.name ?? job.id), h("small", {}, job.model ?? "")),
+  h("th", { scope: "row" }, h("span", { class: "name" }, nameOf(job)), h("small", {}, job.model ?? "")),
   h("td", {}, job.at ? moment(job.at) : ""),
   h("td", {}, h("span", { class: `state ${job.state}` }, t(`state.${job.state}`)), job.reason ? h("small", {}, job.reason) : null),
   h("td", { class: "wide" }, progress(job)),
@@ -103,7 +113,7 @@ const picker = () => {
 };
 
 const drop = () => {
-  const file = h("input", { type: "file", id: "batch-file", accept: KINDS, class: "unseen", "aria-describedby": "batch-kinds", onchange: (event) => send(event.target.files[0]) });
+  const file = h("input", { type: "file", id: "batch-file", class: "unseen", "aria-describedby": "batch-kinds", onchange: (event) => send(event.target.files[0]) });
   const over = (event) => { event.preventDefault(); event.currentTarget.classList.add("over"); };
   const out = (event) => event.currentTarget.classList.remove("over");
   const dropped = (event) => { event.preventDefault(); out(event); send(event.dataTransfer.files[0]); };
@@ -135,5 +145,8 @@ export const leave = () => {
   jobs = null;
   fill(place());
 };
+
+/** Forget the names of files, which may name a patient. */
+export const forget = () => names.clear();
 
 document.addEventListener("language", () => { if (shown) draw(); });

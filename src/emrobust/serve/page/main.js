@@ -67,6 +67,7 @@ const drawModels = () => {
 const lock = () => {
   diagnose.clear(); // sends a verdict that waits, while there is a key
   signOut();
+  batch.forget();
   known.leave();
   for (const panel of Object.keys(PANELS)) by(panel).hidden = true;
   PANELS[shown]?.leave();

@@ -18,13 +18,19 @@ export const wordsOf = (failure) => {
   return [t(keyOf(failure), { status: failure.status }), wait].filter(Boolean).join(" ");
 };
 
+/** Failures of one kind each, whose own words say all. */
+const isWorded = ({ code, status }) => status === 0 || has(`problem.${code}`) || status >= 500;
+
+/** What the service says of it, in English; it never holds a note's text. */
+const detailOf = ({ detail, hint }) => [detail, hint].filter(Boolean).join(" ");
+
 const draw = () => {
   const place = by("trouble");
   place.hidden = shown === null;
   if (shown === null) return fill(place);
   return fill(
     place,
-    h("p", {}, wordsOf(shown.failure)),
+    h("p", {}, wordsOf(shown.failure), isWorded(shown.failure) ? null : h("small", { lang: "en" }, detailOf(shown.failure))),
     shown.again ? h("button", { type: "button", onclick: shown.again }, t("problem.again")) : null,
     h("button", { type: "button", "aria-label": t("problem.close"), onclick: hush }, "×"),
   );

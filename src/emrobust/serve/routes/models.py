@@ -16,6 +16,7 @@ from emrobust.serve import service as room
 from emrobust.serve.catalog import Served, Wanted
 from emrobust.serve.gate import Administrator, Clinician
 from emrobust.serve.problem import RefusedError
+from emrobust.serve.routes.triage import knows_departments
 from emrobust.serve.store.versions import State
 
 router = APIRouter(tags=["models"])
@@ -37,6 +38,8 @@ class ModelVersion(BaseModel):
     labels: int
     fields: list[str] = Field(description="of a note, in the order joined")
     guarantees: list[float] = Field(description="coverages that prediction sets may have")
+    calibrated: bool = Field(description="whether its probabilities are")
+    departments: bool = Field(description="whether /v1/triage knows departments by it")
     precision: str
     facts: dict[str, Any] = Field(description="of the package")
 
@@ -194,6 +197,8 @@ def shown(service: room.Service, served: Served) -> ModelVersion:
         labels=len(package.labels),
         fields=list(served.form.fields),
         guarantees=sorted(package.guarantees),
+        calibrated=package.calibrator is not None,
+        departments=knows_departments(package),
         precision=package.report.precision,
         facts=dict(package.facts),
     )

@@ -63,7 +63,7 @@ class TriageAsked(Asked):
 async def triage(asked: TriageAsked, caller: Clinician, service: Service) -> Triaged:
     """Rank the departments for a note."""
     package = service.catalog.find(asked.model).package
-    if package.departments is None and not _names_departments(package):
+    if not knows_departments(package):
         raise RefusedError(
             404,
             "no_departments",
@@ -89,8 +89,10 @@ async def triage(asked: TriageAsked, caller: Clinician, service: Service) -> Tri
     )
 
 
-def _names_departments(package: Package) -> bool:
-    return package.task == "single" and all(_DEPARTMENT.search(name) for name in package.names)
+def knows_departments(package: Package) -> bool:
+    """Whether a package has departments, or its labels are some."""
+    named = package.task == "single" and all(_DEPARTMENT.search(name) for name in package.names)
+    return named or package.departments is not None
 
 
 def _refer(package: Package, probability: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
