@@ -15,6 +15,7 @@ from emrobust.cli.deid import run_deid
 from emrobust.cli.explain import run_explain
 from emrobust.cli.package import run_export
 from emrobust.cli.quality import run_quality
+from emrobust.cli.retrain import run_retrain
 from emrobust.cli.serve import run_serve
 from emrobust.cli.store import audit_app, keys_app, store_app
 from emrobust.cli.study import run_study
@@ -27,6 +28,7 @@ app.command(name="explain")(run_explain)
 app.command(name="quality")(run_quality)
 app.command(name="card")(run_card)
 app.command(name="export")(run_export)
+app.command(name="retrain")(run_retrain)
 app.command(name="serve")(run_serve)
 app.add_typer(store_app, name="store")
 app.add_typer(audit_app, name="audit")

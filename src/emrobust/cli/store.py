@@ -78,7 +78,7 @@ def run_add(
     from emrobust.serve.store import keys
 
     lifetime = None if days is None else dt.timedelta(days=days)
-    token, key = keys.add(_open(url), name=name, role=role, actor=_who(), lifetime=lifetime)
+    token, key = keys.add(_open(url), name=name, role=role, actor=who(), lifetime=lifetime)
     typer.echo(token)
     typer.echo(f"{key.role} {key.prefix}, until {key.expires or 'it is revoked'}", err=True)
     typer.echo("It is not stored and cannot be shown again.", err=True)
@@ -101,7 +101,7 @@ def run_revoke(
     """Refuse a key from now on."""
     from emrobust.serve.store import keys
 
-    key = keys.revoke(_open(url), prefix, _who())
+    key = keys.revoke(_open(url), prefix, who())
     typer.echo(f"{key.prefix} is revoked since {key.revoked}")
 
 
@@ -114,6 +114,6 @@ def _open(url: str) -> Database:
     return database
 
 
-def _who() -> str:
+def who() -> str:
     """Who sits at this machine, for the log."""
     return f"console {getpass.getuser()}"[:200]

@@ -1,0 +1,116 @@
+"""Feedback becomes a table that trains: doctors have the last word, and the test split stays."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tomllib
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from emrobust import config, ingest
+from emrobust.cli import app
+from emrobust.deid.key import make_key
+from emrobust.pipeline.prepare import LABELS, SPLIT, prepare
+from emrobust.serve import store as room
+from emrobust.serve.retrain.codes import Codes
+from emrobust.serve.store import Feedback, Prediction
+
+
+@pytest.fixture(scope="module")
+def old(served_run):
+    """Record id → labels and split in the run."""
+    table = pq.read_table(served_run / "data" / SPLIT / "records.parquet")
+    columns = (table[name].to_pylist() for name in ("record_id", "labels", "split"))
+    return {record: (labels, split) for record, labels, split in zip(*columns, strict=True)}
+
+
+def answer(store, record, chosen, verdict, labels=(), *, text=None, actor="dr. a"):
+    made = Prediction(
+        actor="ward", task="diagnose", model="m@1", record_id=record, chosen=chosen,
+        probabilities=dict.fromkeys(chosen, 0.9), text=text,
+    )  # fmt: skip
+    store.record(made)
+    store.record(Feedback(actor=actor, prediction=made.id, verdict=verdict, labels=labels))
+
+
+def read(path):
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_feedback_becomes_a_table_that_trains(clinic, old, served_run, tmp_path):
+    url, key = str(tmp_path / "store.db"), tmp_path / "text.key"
+    make_key(key)
+    tests = [record for record, (_, split) in old.items() if split == "test"]
+    trains = [of for of, (labels, split) in old.items() if split == "train" and len(labels) == 1]
+    names = sorted({label for labels, _ in old.values() for label in labels})
+    right = old[trains[1]][0]
+    wrong = next(name for name in names if name not in right and name != "other")
+    with room.open_store(room.StoreSettings(url=url, text_key=key)) as store:
+        answer(store, tests[0], (wrong,), "accepted")
+        answer(store, trains[0], tuple(old[trains[0]][0]), "accepted")
+        answer(store, trains[1], (wrong,), "accepted")
+        answer(store, trains[1], (wrong,), "changed", tuple(right), actor="dr. b")
+        answer(store, trains[2], (wrong,), "rejected")
+        answer(store, "NEW1", (wrong,), "changed", tuple(right), text="胸闷三天，从未见过的一句。")
+        answer(store, "NEW2", (wrong,), "accepted")
+        answer(store, None, ("other",), "accepted", text="无编码。")
+    out = tmp_path / "new"
+    words = ["retrain", url, "--project", str(clinic), "--out", str(out), "--run", str(served_run)]
+    done = CliRunner().invoke(app, [*words, "--text-key", str(key)])
+    assert done.exit_code == 0, done.output
+    rows = {row["visit_no"]: row for row in read(out / "table.csv")}
+    assert rows[tests[0]]["emrobust_split"] == "test"
+    assert rows[tests[0]]["emrobust_label_source"] == "doctor"
+    assert rows[trains[0]]["emrobust_label_source"] == "table and doctor"
+    assert rows[trains[1]]["emrobust_label_source"] == "table and doctor"
+    assert rows[trains[2]]["emrobust_label_source"] == "table"
+    assert rows["NEW1"]["emrobust_label_source"] == "doctor"
+    assert len(rows) == len(old) + 1
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["reviewed"], summary["disputed"], summary["absent"]) == (7, 2, 1)
+    sheet = read(out / "review.csv")
+    told = {(row["record_id"], row["verdict"], row["counts"]) for row in sheet}
+    assert told == {
+        (trains[1], "accepted", "no"), (trains[1], "changed", "yes"), (trains[2], "rejected", "no"),
+    }  # fmt: skip
+    for private in ("table.csv", "review.csv"):
+        assert (out / private).stat().st_mode & 0o077 == 0
+    made = tomllib.loads((out / "project.toml").read_text(encoding="utf-8"))
+    assert made["source"]["path"] == "table.csv"
+    # The new table prepares, with the doctors' labels, and nobody changes sides.
+    prepare(config.load(out / "project.toml"), tmp_path / "prepared")
+    table = pq.read_table(tmp_path / "prepared" / SPLIT / "records.parquet")
+    columns = (table[name].to_pylist() for name in ("record_id", "labels", "split"))
+    new = {record: (labels, split) for record, labels, split in zip(*columns, strict=True)}
+    assert all(new[record][1] == split for record, (_, split) in old.items())
+    assert new[tests[0]][0] == [wrong]
+    assert new[trains[1]][0] == right
+    assert (tmp_path / "prepared" / LABELS / "records.parquet").is_file()
+    again = CliRunner().invoke(app, words)
+    assert "is not empty" in str(again.exception)
+
+
+def test_classes_go_back_to_codes_of_the_same_class(clinic):
+    settings = config.load(clinic).labels
+    codes = Codes(settings)
+    table = config.load(clinic).labels.table
+    names = {row["class"] for row in read(table) if row["class"]}
+    for name in names:
+        (code,) = codes.of(name)
+        assert codes.classes(code) == (name,)
+        assert codes.of(name, [code, "Z99"]) == [code]
+    assert codes.of("other") == []
+
+
+def test_a_split_column_is_kept_to_its_table(clinic, tmp_path):
+    settings = config.load(clinic).source
+    with_split = settings.model_copy(
+        update={"columns": settings.columns.model_copy(update={"split": "s"})}
+    )
+    other = ingest.source_of(with_split, tmp_path / "x.csv")
+    assert other.columns.split is None
+    assert "s" in with_split.columns.of_source()
