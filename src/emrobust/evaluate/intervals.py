@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.stats import norm
+from scipy.special import ndtr  # scipy.stats would load for a second
 
 from emrobust import rng
 from emrobust.evaluate.metrics import Floats, Indicator, bin_of, ratio
@@ -280,4 +280,4 @@ def tail_p(differences: Floats) -> float:
     deviation = float(differences.std())
     if counted * (len(differences) + 1) > 2 * _FEW_DRAWS or not deviation:
         return counted
-    return min(counted, float(2 * norm.sf(abs(float(differences.mean())) / deviation)))
+    return min(counted, float(2 * ndtr(-abs(float(differences.mean())) / deviation)))

@@ -8,10 +8,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emrobust.config import Deid
-from emrobust.deid import Deidentifier
 from emrobust.package import layout
+
+if TYPE_CHECKING:
+    from emrobust.deid import Deidentifier
 
 
 def open_treatment(settings: Deid) -> Deidentifier:
@@ -19,6 +22,9 @@ def open_treatment(settings: Deid) -> Deidentifier:
 
     Nothing of the treated texts is to be written: their key is no secret.
     """
+    # Late: the detectors take a second to load, and few packages need them.
+    from emrobust.deid import Deidentifier  # noqa: PLC0415
+
     with _stand_in_key() as key:
         # Record numbers must lead back to the records.
         own = {"key_file": key, "pseudonyms": False}

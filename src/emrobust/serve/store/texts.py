@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from emrobust.deid.key import Key, read_key
 from emrobust.errors import StoreError
+
+if TYPE_CHECKING:
+    from emrobust.deid.key import Key
 
 _NONCE = 12
 
@@ -49,4 +51,7 @@ def read_seal(path: Path) -> Seal:
     Raises:
         ConfigError: the file is missing, too short, or readable by others than its owner.
     """
+    # Late: its room loads every detector, and most stores keep no text.
+    from emrobust.deid.key import read_key  # noqa: PLC0415
+
     return Seal(read_key(path))
