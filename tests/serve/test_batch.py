@@ -180,6 +180,14 @@ async def test_what_is_no_table_is_refused_at_once(client, opened, write_table, 
     assert (await client.get("/v1/batch")).json() == {"jobs": []}
 
 
+async def test_a_table_of_which_no_row_can_be_used_fails_with_the_reason(client, write_table):
+    job = (await upload(client, write_table([None, None]))).json()["job"]
+    shown = await finish(client, job)
+    assert shown["state"] == "failed"
+    assert "record number missing" in shown["reason"]
+    assert (await client.get(f"/v1/batch/{job}/result")).status_code == 404
+
+
 class TestFew:
     @pytest.fixture
     def options(self):
@@ -241,7 +249,8 @@ def serving(folder, package):
     """A real process; its address, its first key if it made one, and the process."""
     command = [
         sys.executable, "-c", "from emrobust.cli import main; main()", "serve",
-        f"clinic@1={package}", "--port", "0", "--store", str(folder / "store.db"), "--set", f"serve.jobs={folder / 'jobs'}",
+        f"clinic@1={package}", "--port", "0", "--store", str(folder / "store.db"),
+        "--set", f"serve.jobs={folder / 'jobs'}",
         "--set", "batch.lease=1", "--set", "serve.threads=1", "--set", "serve.precision=fp32",
     ]  # fmt: skip
     process = subprocess.Popen(

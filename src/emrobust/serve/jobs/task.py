@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -111,6 +112,8 @@ class Task:
             for lines in _gather(self._score(path, refused)):
                 self._files.write_part(self._done, lines)
                 self._acknowledge(lines)
+        if not self._done:
+            raise _nothing_left(refused.counts)
         self._assemble()
 
     def _count(self, path: Path) -> None:
@@ -208,6 +211,15 @@ def _open(served: Served, path: Path, refused: Rejects | None = None) -> Iterato
         with_labels=False,
         with_known=served.package.deid().enabled,
     )
+
+
+def _nothing_left(counts: Counter[str]) -> SourceError:
+    """Why there is no prediction; the reasons are words of ours, and the same for every row."""
+    if not counts:
+        return SourceError("the table has a header but no rows", "Export it again.")
+    reason, rows = counts.most_common(1)[0]
+    said = f"none of the {counts.total()} rows can be used; {rows} of them for the reason: {reason}"
+    return SourceError(said, "Export the table again, with the columns of the model's project.")
 
 
 def _treat(served: Served, batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
