@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from emrobust import config
 from emrobust.cli import app
+from emrobust.serve import settings
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -130,7 +131,7 @@ def test_project_files_in_the_documents_are_valid(document, tmp_path):
     for block in blocks(document, "toml"):
         path = tmp_path / "project.toml"
         path.write_text(block, encoding="utf-8")
-        config.load(path)
+        (settings.load if document.name == "operations.md" else config.load)(path)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
@@ -154,6 +155,12 @@ def keys(section: type[BaseModel], prefix: str = "") -> list[str]:
 def test_every_key_of_the_project_file_is_explained():
     text = (ROOT / "docs" / "project-file.md").read_text(encoding="utf-8")
     for key in keys(config.Project):
+        assert f"| `{key}` |" in text, key
+
+
+def test_every_key_of_the_service_is_explained():
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    for key in keys(settings.ServeSettings):
         assert f"| `{key}` |" in text, key
 
 

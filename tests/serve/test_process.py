@@ -1,0 +1,129 @@
+"""The service as its own process: what it imports, whom it talks to, and how it ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+NOTE = "患者胸闷心悸3天，活动后加重，无发热。既往高血压病史10年。"
+# Refuses every connection that leaves the machine, and names it; then runs the command.
+GUARDED = """
+import socket, sys
+connect, resolve = socket.socket.connect, socket.getaddrinfo
+def guarded(self, address):
+    if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1"):
+        print("outward", address, flush=True)
+        raise OSError("refused")
+    return connect(self, address)
+def look_up(host, *rest, **named):
+    if host not in ("127.0.0.1", "::1", "localhost", None):
+        print("outward", host, flush=True)
+        raise OSError("refused")
+    return resolve(host, *rest, **named)
+socket.socket.connect = guarded
+socket.socket.connect_ex = guarded
+socket.getaddrinfo = look_up
+from emrobust.cli import main
+try:
+    main()
+finally:
+    heavy = {"torch", "transformers", "emrobust.explain", "emrobust.train"} & set(sys.modules)
+    print("heavy", sorted(heavy), flush=True)
+"""
+
+
+@pytest.fixture
+def process(served_package, tmp_path):
+    """The command in a process of its own: its address, its first key, itself."""
+    log = (tmp_path / "log").open("w")
+    running = subprocess.Popen(
+        [sys.executable, "-c", GUARDED, "serve", f"clinic@1={served_package}", "--port", "0",
+         "--store", str(tmp_path / "store.db"), "--set", f"serve.jobs={tmp_path / 'jobs'}"],
+        stdout=subprocess.PIPE, stderr=log, text=True,
+    )  # fmt: skip
+    said = ""
+    while not (found := re.search(r"^http\S+", said, re.MULTILINE)):
+        line = running.stdout.readline()
+        assert line, (tmp_path / "log").read_text()
+        said += line
+    yield found[0], re.search(r"emr_\S+", said)[0], running
+    running.kill()
+    running.wait()
+    running.stdout.close()
+    log.close()
+
+
+def test_it_answers_with_every_outward_connection_refused(process, tmp_path):
+    address, key, running = process
+    with httpx.Client(
+        base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=30
+    ) as client:
+        for path, body in (
+            ("/v1/diagnose", {"text": NOTE, "evidence": True}),
+            ("/v1/explain", {"text": NOTE, "unit": "word"}),
+            ("/v1/triage", {"text": NOTE}),
+            ("/v1/deidentify", {"text": NOTE}),
+        ):
+            answer = client.post(path, json=body)
+            assert answer.status_code == 200, (path, answer.text)
+        for path in ("/", "/docs", "/openapi.json", "/v1/models", "/v1/monitor", "/metrics"):
+            assert client.get(path).status_code == 200, path
+    running.send_signal(signal.SIGTERM)
+    rest = running.stdout.read()
+    assert running.wait(30) == 0
+    assert "outward" not in rest
+    assert "heavy []" in rest
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log
+    assert "胸闷" not in log
+    assert key not in log
+
+
+def test_it_ends_after_the_requests_that_it_accepted(process):
+    address, key, running = process
+    codes: list[int] = []
+    begun = threading.Barrier(9)
+
+    def ask() -> None:
+        with httpx.Client(headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+            client.get(f"{address}/v1/me")  # so that the connection is there
+            begun.wait()
+            body = {"text": NOTE}
+            codes.append(client.post(f"{address}/v1/diagnose", json=body).status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    begun.wait()
+    time.sleep(0.05)  # until the requests are there
+    running.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join()
+    assert codes == [200] * 8
+    assert running.wait(30) == 0
+
+
+def test_a_taken_port_and_a_wrong_package_are_told_in_a_sentence(process, served_package, tmp_path):
+    address, _, _ = process
+    taken = address.rpartition(":")[2]
+    for words, said in (
+        ([str(served_package), "--port", taken], "cannot listen at"),
+        ([str(tmp_path)], "is no package"),
+        ([], "no model to serve"),
+        ([str(served_package), "--set", "limits.bodi=1"], "Did you mean `body`"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", "from emrobust.cli import main; main()", "serve", *words,
+             "--store", str(tmp_path / "b.db")],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 2, done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
