@@ -12,7 +12,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from emrobust import runs
@@ -86,7 +86,7 @@ class Files:
         Raises:
             StorageError: the disk is full.
         """
-        text = "".join(json.dumps(asdict(line), ensure_ascii=False) + "\n" for line in lines)
+        text = "".join(json.dumps(vars(line), ensure_ascii=False) + "\n" for line in lines)
         runs.write_text(self._part(first), text, private=True)
 
     def read_part(self, first: int) -> list[Line]:

@@ -11,6 +11,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
+from pydantic import WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+
 from emrobust import __version__
 from emrobust.serve import service as room
 from emrobust.serve.consultation import Asked, consult
@@ -45,6 +48,13 @@ _OUTCOME = {
 }
 
 
+_RESOURCE: JsonSchemaValue = {
+    "type": "object",
+    "required": ["resourceType"],
+    "properties": {"resourceType": {"enum": ["Bundle", "Parameters"]}},
+}
+
+
 def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content = {writing.MEDIA_TYPE: {"schema": _OUTCOME}}
     return {status: {"description": "OperationOutcome", "content": content} for status in statuses}
@@ -65,7 +75,9 @@ async def _is_json(request: Request) -> None:
     responses=_responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504, 507),
 )
 async def diagnose(
-    given: Annotated[dict[str, Any], Body(media_type=writing.MEDIA_TYPE)],
+    given: Annotated[
+        dict[str, Any], Body(media_type=writing.MEDIA_TYPE), WithJsonSchema(_RESOURCE)
+    ],
     caller: Clinician,
     service: Service,
 ) -> dict[str, Any]:
