@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import JSONResponse, Response
-
 from pydantic import WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 
