@@ -21,7 +21,7 @@ from emrobust.labels import table as class_table
 from emrobust.models.estimator import TextClassifier
 from emrobust.models.network import Network, WordNetwork
 from emrobust.models.transformer import Transformer
-from emrobust.package import decisions, drift, graph, layout, lessons, model, selftest
+from emrobust.package import decisions, drift, graph, layout, lessons, measured, model, selftest
 from emrobust.report import card
 from emrobust.train import run as training
 from emrobust.train.run import Run
@@ -54,6 +54,7 @@ def export(
     taught: Path | None = None,
     cases: int = 0,
     least: int = lessons.LEAST_PATIENTS,
+    report: Path | None = None,
 ) -> Exported:
     """Write the package of a run, all or nothing, and load it once.
 
@@ -65,10 +66,11 @@ def export(
             findings, departments, cases and drift reference (`emrobust.pipeline.export` finds it).
         cases: training records to show as similar cases, where the project lets it.
         least: patients that must share what the package tells of training records.
+        report: a folder that `emrobust evaluate` wrote of the run, for robustness and groups.
 
     Raises:
         ConfigError: the data-use record is over, or ``out`` holds something else, or cases are
-            wanted that may not be shown.
+            wanted that may not be shown, or the report is of another run.
         ModelError: the model cannot be written as ONNX.
         RunError: no finished run, or a cross-validated one, which has no single model.
         StorageError: ``out`` cannot be written.
@@ -85,6 +87,7 @@ def export(
         facts = _write_model(fitted, partial)
         decisions.write(run, partial, notes)
         _write_surroundings(run, partial, notes)
+        _write_measures(run, partial, notes, report=report, least=least)
         _write_selftest(fitted, partial)
         _write_lessons(run, partial, facts, notes, taught=taught, cases=cases, least=least)
         runs.write_json(partial / layout.FACTS, {**_about(run), **facts, "notes": notes})
@@ -155,7 +158,6 @@ def _write_surroundings(run: Run, target: Path, notes: list[str]) -> None:
     runs.write_json(target / layout.DATA_USE, project.governance.public())
     template = resources.files(__package__).joinpath("licences.md").read_text(encoding="utf-8")
     runs.write_text(target / layout.LICENSES, template.format(origin=_origin(project)))
-    _write_card(run, target, notes)
 
 
 def _origin(project: Project) -> str:
@@ -241,18 +243,22 @@ def _align(run: Run, known: lessons.Taught) -> tuple[list[str], np.ndarray]:
     return [text_of[of] for of in table["record_id"].to_pylist()], own.reshape(-1, len(run.names))
 
 
-def _write_card(run: Run, target: Path, notes: list[str]) -> None:
+def _write_measures(
+    run: Run, target: Path, notes: list[str], *, report: Path | None, least: int
+) -> None:
+    """The card, and what was measured of the model."""
     truth = run.project.evaluate.truth
     if truth is not None and not truth.is_file():
         known = run.project.evaluate.model_copy(update={"truth": None})
         run = replace(run, project=run.project.model_copy(update={"evaluate": known}))
     language = run.project.language
     try:
-        made = card.fill(run, evaluation.evaluate(run), {}, language)
+        found = evaluation.evaluate(run)
     except InputError as error:
         notes.append(f"No model card: {error.message}.")
         return
-    card.write_card(target, made, language)
+    card.write_card(target, card.fill(run, found, {}, language), language)
+    runs.write_json(target / layout.MEASURED, measured.summarise(found, report, least))
 
 
 def _write_selftest(fitted: TextClassifier, target: Path) -> None:

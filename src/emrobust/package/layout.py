@@ -8,6 +8,7 @@ conformal.json    the cuts of prediction sets with their guarantees, and what wa
 reference.json    label rates on validation records, which monitoring compares with
 drift.*           what validation texts and answers were like: counts, and means of vectors
 abstention.json   the certainty below which the model leaves a record to the doctor
+measured.json     scores on test records, calibration, robustness and groups of patients
 findings.json     what typically speaks for each label; departments.json: where it is seen
 cases.jsonl       training records that may be shown, where the project says so
 explanation.json  the neutral text that explanations start from, and the probabilities there
@@ -45,6 +46,7 @@ DRIFT = "drift.json"
 DRIFT_ARRAYS = "drift.safetensors"
 FINDINGS = "findings.json"
 DEPARTMENTS = "departments.json"
+MEASURED = "measured.json"
 CASES = "cases.jsonl"
 EXPLANATION = "explanation.json"
 SELFTEST = "selftest.json"

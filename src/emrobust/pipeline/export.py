@@ -21,6 +21,7 @@ def export(
     *,
     cases: int = 0,
     least: int = LEAST_PATIENTS,
+    report: Path | None = None,
     today: dt.date | None = None,
 ) -> Exported:
     """Write the package of a run.
@@ -31,6 +32,7 @@ def export(
         data: the prepared folder, where it does not lie in the run or where it was.
         cases: training records to show as similar cases, where the project lets it.
         least: patients that must share what the package tells of training records.
+        report: a folder that `emrobust evaluate` wrote of the run.
         today: the day on which the data-use record must still hold; absent: this machine's.
 
     Raises:
@@ -39,4 +41,4 @@ def export(
     """
     found = find_prepared(training.load(run, today), data)
     taught = None if found is None else found / LABELS / records.FILE
-    return packing.export(run, out, today, taught=taught, cases=cases, least=least)
+    return packing.export(run, out, today, taught=taught, cases=cases, least=least, report=report)

@@ -37,8 +37,9 @@ def test_every_word_that_is_used_exists_and_every_word_is_used(files):
     named |= set(re.findall(r'"([a-z]+(?:\.[a-z0-9_]+)+)"', code)) & words
     named |= set(re.findall(r'\bt\("([^"]+)"', code))
     assert named <= words
-    stems = tuple(re.findall(r"`([a-z]+\.(?:[a-z]+_)*)\$\{", code))
-    unused = {key for key in words - named if not key.startswith(stems)}
+    stems = [*re.findall(r"`([a-z]+\.(?:[a-z]+_)*)\$\{", code)]
+    stems += [f"{stem}." for stem in re.findall(r'named\("([a-z]+)"', code)]
+    unused = {key for key in words - named if not key.startswith(tuple(stems))}
     assert unused == set()
 
 

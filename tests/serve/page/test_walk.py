@@ -12,6 +12,10 @@ from emrobust.serve.store.schema import FEEDBACK, PREDICTIONS
 
 pytestmark = pytest.mark.browser
 
+COLUMNS = (
+    "visit_no", "patient_no", "visit_time", "site", "department", "sex", "age",
+    "chief_complaint", "present_illness", "past_history",
+)  # fmt: skip
 NOTE = "患者反复胸闷三月，独一无二的字句。"
 
 
@@ -142,10 +146,12 @@ def test_a_table_goes_in_and_a_table_comes_out(visit, tokens, tmp_path):
     table = tmp_path / "visits.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["visit_no", "chief_complaint", "present_illness", "past_history"])
+        writer.writerow(COLUMNS)
         writer.writerows(
-            [f"V{k}", "咳嗽三天", "患者咳嗽，咳黄痰，发热。", "体健"] for k in range(40)
-        )
+            [f"V{k}", f"P{k}", "2026-03-01", "A", "呼吸内科", "男", 40,
+             "咳嗽三天", "患者咳嗽，咳黄痰，发热。", "体健"]
+            for k in range(40)
+        )  # fmt: skip
     page.click("#tab-batch")
     page.set_input_files("#batch-file", table)
     page.wait_for_selector("[data-focus^=get-]")

@@ -1,14 +1,16 @@
 // Which models and versions there are, what is known of them, and which of them answers.
 import { ask, askJson } from "./api.js";
 import { sections } from "./card.js";
-import { by, fill, h, save, s } from "./dom.js";
+import { by, fill, h, save } from "./dom.js";
 import { allModels, may, refresh } from "./known.js";
+import { figures } from "./measures.js";
 import { tell } from "./trouble.js";
-import { number, percent, say, t } from "./words.js";
+import { number, say, t } from "./words.js";
 
 const STATES = ["active", "shadow", "retired"];
 let shown = false;
 let card = null; // {name, page, parts}
+let measured = null; // {name, measures}
 
 const place = () => by("models");
 const full = (model) => `${model.name}@${model.version}`;
@@ -34,31 +36,30 @@ const turn = async (model, state) => {
   document.dispatchEvent(new Event("models"));
 };
 
+const openMeasures = async (model) => {
+  try {
+    const measures = await askJson(`v1/models/${encodeURIComponent(full(model))}/measures`);
+    measured = { name: full(model), measures };
+    card = null;
+    draw();
+    by("measures-title").focus();
+  } catch (failure) {
+    tell(failure);
+  }
+};
+
 const openCard = async (model) => {
   try {
     const answer = await ask(`v1/models/${encodeURIComponent(full(model))}/card`);
     const page = await answer.text();
     card = { name: full(model), page, parts: sections(page) };
+    measured = null;
     draw();
     by("card-title").focus();
   } catch (failure) {
     tell(failure);
   }
 };
-
-/** What sets promise beside what was measured on test records, each as a line from 0 to 100 %. */
-const coverage = (promises) => h("div", { class: "promises" },
-  h("h3", {}, t("models.coverage")),
-  promises.map(({ target, measured, mean }) => {
-    const x = (value) => (4 + 102 * value).toFixed(1);
-    const words = measured === undefined ? percent(target) : t("models.measured", { target: percent(target), measured: percent(measured, 1) });
-    return h("p", {},
-      s("svg", { viewBox: "0 0 110 16", class: "promise", "aria-hidden": "true" },
-        s("line", { class: "grid", x1: 4, x2: 106, y1: 8, y2: 8 }),
-        s("line", { class: "usual", x1: x(target), x2: x(target), y1: 2, y2: 14 }),
-        measured === undefined ? "" : s("circle", { class: "dot now", cx: x(measured), cy: 8, r: 4 })),
-      h("small", {}, words, mean === undefined ? "" : ` · ${t("models.mean", { count: number(mean, 1) })}`));
-  }));
 
 const facts = (model) => {
   const known = [
@@ -81,14 +82,19 @@ const entry = (model) => h("li", { class: `sheet model ${model.state}`, "data-mo
     h("span", { class: `state ${model.state}` }, t(`state.${model.state}`)),
     model.default && model.state === "active" ? h("span", { class: "soft" }, t("models.default")) : null),
   facts(model),
-  model.coverages?.length ? coverage(model.coverages) : null,
-  h("div", { class: "row foot" }, h("button", { type: "button", "data-card": "", onclick: () => openCard(model) }, t("models.card")), switches(model)));
+  h("div", { class: "row foot" }, h("button", { type: "button", "data-measures": "", onclick: () => openMeasures(model) }, t("models.measures")),
+    h("button", { type: "button", "data-card": "", onclick: () => openCard(model) }, t("models.card")), switches(model)));
 
 const drawCard = () => (card === null ? null : h("article", { class: "sheet model-card", "aria-labelledby": "card-title" },
   h("div", { class: "row head" }, h("h2", { id: "card-title", tabindex: "-1" }, t("models.card_of", { name: card.name })),
     h("button", { type: "button", onclick: () => save(new Blob([card.page], { type: "text/html" }), `${card.name}-card.html`) }, t("models.card_save")),
     h("button", { type: "button", onclick: () => { card = null; draw(); } }, t("models.card_close"))),
   card.parts));
+
+const drawMeasures = () => (measured === null ? null : h("article", { class: "sheet", "aria-labelledby": "measures-title" },
+  h("div", { class: "row head" }, h("h2", { id: "measures-title", tabindex: "-1" }, t("models.measures_of", { name: measured.name })),
+    h("button", { type: "button", onclick: () => { measured = null; draw(); } }, t("models.card_close"))),
+  figures(measured.measures)));
 
 const draw = () => {
   const models = allModels();
@@ -97,6 +103,7 @@ const draw = () => {
     h("div", { class: "row head" }, h("h1", {}, t("models.title"))),
     h("p", { class: "soft" }, t(may("administrator") ? "models.how" : "models.how_not")),
     h("ul", { class: "models" }, models.map(entry)),
+    drawMeasures(),
     drawCard(),
   );
 };
@@ -110,6 +117,7 @@ export const enter = () => {
 export const leave = () => {
   shown = false;
   card = null;
+  measured = null;
   fill(place());
 };
 
