@@ -1,4 +1,4 @@
-"""The service's ``[monitor]``; `docs/monitoring.md` explains each key."""
+"""The service's ``[monitor]``; `docs/operations.md` explains each key."""
 
 from __future__ import annotations
 
