@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from emrobust.rejects import Rejects
 
 TASK = "batch"
-_TEXTS = 8  # that the model gets at a time: a request waits for no more than these
+_TEXTS = 4  # that the model gets at a time: a request waits for no more than these
 _ROWS = 1024  # that are de-identified at a time
 _PART_SECONDS, _PART_ROWS = 1.0, 1000  # of work that a kill may cost
-_RECORDS = 64  # that may stand before a request's row in the store's queue
+_RECORDS = 16  # that may stand before a request's row in the store's queue
 _DIGITS = 4
 
 
