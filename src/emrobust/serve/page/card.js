@@ -11,6 +11,10 @@ const ATTRIBUTES = new Set([
   "points", "transform", "fill", "stroke", "stroke-width", "stroke-dasharray", "text-anchor", "font-size", "role", "aria-label", "opacity",
 ]);
 
+const CLASSES = new Set(["item", "open", "key", "answer", "n", "facts"]); // that this page has a style for
+
+const fits = (key, value) => ATTRIBUTES.has(key) && (key !== "class" || CLASSES.has(value));
+
 const copy = (node) => {
   if (node.nodeType === Node.TEXT_NODE) return document.createTextNode(node.data);
   if (node.nodeType !== Node.ELEMENT_NODE) return null;
@@ -19,7 +23,7 @@ const copy = (node) => {
   if (!(drawn ? DRAWN : PLAIN).has(name)) return null;
   const made = drawn ? document.createElementNS(SVG, name) : document.createElement(name);
   for (const { name: key, value } of node.attributes) {
-    if (ATTRIBUTES.has(key)) made.setAttribute(key, value);
+    if (fits(key, value)) made.setAttribute(key, value);
   }
   made.append(...[...node.childNodes].map(copy).filter(Boolean));
   return made;

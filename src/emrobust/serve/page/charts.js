@@ -19,6 +19,8 @@ export const niceTop = (value) => {
   return steps.find((step) => step >= value * 0.999) ?? 10 * power;
 };
 
+const plain = (value) => number(value, Number.isInteger(value) ? 0 : 1);
+
 const y = (value, top) => TOP + TALL * (1 - Math.min(value / top, 1));
 
 const frame = (top, format) => [0, 0.5, 1].map((share) => s("g", {},
@@ -38,7 +40,7 @@ const place = (at, from, to) => LEFT + INNER * ((at - from) / Math.max(to - from
  * Lines over time. `points` have `at` (ISO); `lines` are `{key, name, style}`, drawn in their order;
  * where a value is absent a line has a gap.
  */
-export const lines = (points, series, { from, to, said, format = number }) => {
+export const lines = (points, series, { from, to, said, format = plain }) => {
   const [first, last] = [Date.parse(from), Date.parse(to)];
   const values = series.flatMap(({ key }) => points.map((point) => point[key]).filter((v) => v !== undefined));
   const top = niceTop(Math.max(...values, 0));
@@ -53,7 +55,7 @@ export const lines = (points, series, { from, to, said, format = number }) => {
 };
 
 /** Bars over time, in layers: `layers` are `{key, style}`, the first at the bottom. */
-export const columns = (points, layers, { from, to, step, said, format = number }) => {
+export const columns = (points, layers, { from, to, step, said, format = plain }) => {
   const [first, last] = [Date.parse(from), Date.parse(to)];
   const sum = (point) => layers.reduce((total, { key }) => total + (point[key] ?? 0), 0);
   const top = niceTop(Math.max(...points.map(sum), 0));

@@ -40,6 +40,7 @@ const isPicked = (label) => view.chips.some((chip) => chip.label === label.label
 const find = () => {
   const query = by("correct-query").value.trim().toLowerCase();
   const pool = query ? search(view.labels, query) : view.suggested;
+  view.isThere = pool.some(isPicked);
   view.found = pool.filter((label) => !isPicked(label)).slice(0, MOST);
   view.active = view.found.length ? 0 : -1;
   drawFound();
@@ -70,7 +71,7 @@ const drawFound = () => {
       onmousedown: (event) => { event.preventDefault(); pick(label); },
     },
     h("span", {}, nameOf(label)), h("small", {}, (label.codes ?? []).slice(0, 3).join(" ")),
-  )), view.found.length ? null : h("li", { class: "soft", role: "presentation" }, t("correct.nothing")));
+  )), view.found.length ? null : h("li", { class: "soft", role: "presentation" }, t(view.isThere ? "correct.already" : "correct.nothing")));
   if (view.active >= 0) input.setAttribute("aria-activedescendant", `found-${view.active}`);
   else input.removeAttribute("aria-activedescendant");
 };

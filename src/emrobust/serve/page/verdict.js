@@ -71,8 +71,15 @@ const give = (verdict, shown = []) => {
 export const accept = () => { if (canAccept()) give("accepted"); };
 export const reject = () => { if (isOpen()) give("rejected"); };
 
-/** These labels are right instead. */
-export const change = (labels) => { if (isOpen()) give("changed", labels); };
+const isChosen = (labels) => labels.length === chosen().length &&
+  labels.every((label) => chosen().some((one) => one.label === label.label));
+
+/** These labels are right instead; where they are the chosen ones, nothing was changed. */
+export const change = (labels) => {
+  if (!isOpen()) return;
+  if (isChosen(labels)) accept();
+  else give("changed", labels);
+};
 
 /** Take back what was not sent yet. */
 export const undo = () => {
