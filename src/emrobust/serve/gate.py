@@ -102,9 +102,29 @@ class Gate:
                 "a key is needed", "Send it: Authorization: Bearer KEY. Ask an administrator."
             )
         caller = await self._caller(token, address)
+        self._charge(caller)
+        return caller
+
+    def admit_by(self, read: Callable[[], Caller], address: str) -> Caller:
+        """`admit`, where something else than a key or the sign-in tells who the caller is.
+
+        Raises:
+            DeniedError: by ``read``.
+            RefusedError: too many requests, or too many refused ones (429).
+        """
+        if wait := self._failures.wait(address):
+            raise _too_many("too many wrong keys came from this address", wait)
+        try:
+            caller = read()
+        except DeniedError:
+            self._failures.take(address)
+            raise
+        self._charge(caller)
+        return caller
+
+    def _charge(self, caller: Caller) -> None:
         if wait := self._requests.take(caller.actor):
             raise _too_many("this key asks too often", wait)
-        return caller
 
     async def _caller(self, token: str, address: str) -> Caller:
         known = self._doorkeeper.recall(token)

@@ -24,6 +24,7 @@ _PATHS = (
     ("store", "url"),
     ("store", "text_key"),
     ("sign_in", "keys_file"),
+    ("cds_hooks", "keys_file"),
 )
 
 
@@ -105,6 +106,19 @@ def _is_safe(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and here)
 
 
+class CdsHooks(Section):
+    """Tokens that CDS Hooks clients sign themselves; `serve.address` must be set for them."""
+
+    issuer: str | None = Field(None, description="`iss` of the tokens; absent: as all others")
+    keys_file: Path | None = Field(None, description="the issuer's public keys (JWKS)")
+
+    @model_validator(mode="after")
+    def _whole(self) -> CdsHooks:
+        if (self.issuer is None) != (self.keys_file is None):
+            raise ValueError("give issuer and keys_file, or neither")
+        return self
+
+
 class ServeSettings(Section):
     """A whole ``serve.toml``."""
 
@@ -113,6 +127,7 @@ class ServeSettings(Section):
     limits: Limits = Limits()
     batch: Batch = Batch()
     sign_in: SignIn = SignIn()
+    cds_hooks: CdsHooks = CdsHooks()
     monitor: MonitorSettings = MonitorSettings()
 
 

@@ -58,7 +58,7 @@ class TokenReader:
         self._fetching = asyncio.Lock()
         if settings.keys_file is not None:
             try:
-                self._keys = _read_keys(runs.read_json(settings.keys_file))
+                self._keys = read_keys(runs.read_json(settings.keys_file))
             except (RunError, OSError):
                 raise ConfigError(f"{settings.keys_file} holds no public keys (JWKS)") from None
 
@@ -134,7 +134,7 @@ class TokenReader:
             return
         self._asked = now
         try:
-            self._keys = _read_keys(await asyncio.to_thread(self._fetch))
+            self._keys = read_keys(await asyncio.to_thread(self._fetch))
             self._fetched = now
         except (OSError, HTTPException, ValueError):
             if not self._keys:
@@ -149,8 +149,12 @@ class TokenReader:
             return json.loads(answer.read(_MOST_BYTES))
 
 
-def _read_keys(found: Any) -> dict[str | None, jwt.PyJWK]:
-    """Keys by number; kinds that PyJWT does not know are left out."""
+def read_keys(found: Any) -> dict[str | None, jwt.PyJWK]:
+    """Public keys of a JWKS by number; kinds that PyJWT does not know are left out.
+
+    Raises:
+        ConfigError: it is none.
+    """
     listed = found.get("keys") if isinstance(found, Mapping) else None
     if not isinstance(listed, list):
         raise ConfigError("there are no public keys (JWKS)")

@@ -3,23 +3,60 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, FastAPI, Request, Security
 from fastapi.responses import Response
+from fastapi.security import HTTPAuthorizationCredentials
 
-from emrobust.serve import cds, problem
+from emrobust.serve import cds, gate, problem
 from emrobust.serve import service as room
+from emrobust.serve.caller import Caller
+from emrobust.serve.cds_clients import ClientTokens
 from emrobust.serve.consultation import Asked, consult
 from emrobust.serve.fhir.resources import ResourceError
-from emrobust.serve.gate import Caller, Clinician
 from emrobust.serve.problem import Mistake, RefusedError
+from emrobust.serve.settings import ServeSettings
 from emrobust.serve.store.entries import LONGEST
 from emrobust.serve.suggestions import advise
 
-router = APIRouter(tags=["cds hooks"])
+
+@contextlib.asynccontextmanager
+async def _trust(app: FastAPI) -> AsyncIterator[None]:
+    """Which clients' own tokens are taken."""
+    settings: ServeSettings = app.state.service.settings
+    own = settings.cds_hooks
+    app.state.cds_clients = ClientTokens(own, settings.serve.address) if own.issuer else None
+    yield
+
+
+router = APIRouter(tags=["cds hooks"], lifespan=_trust)
 Service = Annotated[room.Service, Depends(room.of)]
+
+
+async def _ask(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(gate.BEARER)],
+    header: Annotated[str | None, Security(gate.HEADER)],
+) -> Caller:
+    """The caller: a client by its own token, else by a key or the sign-in."""
+    tokens: ClientTokens | None = request.app.state.cds_clients
+    if tokens is None or bearer is None or not tokens.is_meant(bearer.credentials):
+        return await gate.ask(request, bearer, header)
+    address = request.client.host if request.client else ""
+    read = functools.partial(tokens.admit, bearer.credentials, request.url.path)
+    doorman: gate.Gate = request.app.state.service.gate
+    caller = doorman.admit_by(read, address)
+    request.state.actor = caller.actor  # for the access log
+    return caller
+
+
+# Every role may do what a clinician may.
+Client = Annotated[Caller, Depends(_ask)]
 _MOST = 5  # labels of a card's table
 _OBJECT = {"content": {"application/json": {"schema": {"type": "object"}}}}
 
@@ -36,7 +73,7 @@ async def discover(service: Service) -> dict[str, Any]:
     response_model=None,
 )
 async def call(
-    name: str, asked: cds.Call, caller: Clinician, service: Service
+    name: str, asked: cds.Call, caller: Client, service: Service
 ) -> dict[str, Any] | Response:
     """Answer a hook with a card. What is not prefetched is not fetched: 412."""
     wanted = cds.service_of(name)
@@ -72,7 +109,7 @@ async def call(
     response_class=Response,
 )
 async def take_feedback(
-    name: str, outcomes: cds.Outcomes, caller: Clinician, service: Service
+    name: str, outcomes: cds.Outcomes, caller: Client, service: Service
 ) -> Response:
     """Record what became of cards, all of them or, where one is unknown, none."""
     cds.service_of(name)
