@@ -45,7 +45,8 @@ def process(served_package, tmp_path):
     log = (tmp_path / "log").open("w")
     running = subprocess.Popen(
         [sys.executable, "-c", GUARDED, "serve", f"clinic@1={served_package}", "--port", "0",
-         "--store", str(tmp_path / "store.db"), "--set", f"serve.jobs={tmp_path / 'jobs'}"],
+         "--store", str(tmp_path / "store.db"), "--set", f"serve.jobs={tmp_path / 'jobs'}",
+         "--set", "limits.deadline=60"],
         stdout=subprocess.PIPE, stderr=log, text=True,
     )  # fmt: skip
     said = ""
@@ -113,16 +114,18 @@ def test_it_ends_after_the_requests_that_it_accepted(process):
 def test_a_taken_port_and_a_wrong_package_are_told_in_a_sentence(process, served_package, tmp_path):
     address, _, _ = process
     taken = address.rpartition(":")[2]
-    for words, said in (
-        ([str(served_package), "--port", taken], "cannot listen at"),
-        ([str(tmp_path)], "is no package"),
-        ([], "no model to serve"),
-        ([str(served_package), "--set", "limits.bodi=1"], "Did you mean `body`"),
+    for number, (words, said) in enumerate(
+        (
+            ([str(served_package), "--port", taken], "cannot listen at"),
+            ([str(tmp_path)], "is no package"),
+            ([], "no model to serve"),
+            ([str(served_package), "--set", "limits.bodi=1"], "Did you mean `body`"),
+        )
     ):
         done = subprocess.run(
             [sys.executable, "-c", "from emrobust.cli import main; main()", "serve", *words,
-             "--store", str(tmp_path / "b.db")],
-            capture_output=True, text=True,
+             "--store", str(tmp_path / f"{number}.db")],
+            capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert done.returncode == 2, done.stderr
         assert said in done.stderr

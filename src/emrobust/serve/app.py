@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import pkgutil
@@ -13,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 
 from emrobust import __version__
-from emrobust.serve import problem, routes
+from emrobust.serve import evidence, problem, routes
 from emrobust.serve.fhir.outcome import Outcomes
 from emrobust.serve.service import Service
 from emrobust.serve.shield import Shield
@@ -59,10 +60,22 @@ def find_routers() -> Iterator[APIRouter]:
 async def _live(app: FastAPI) -> AsyncIterator[None]:
     """The routers' own lifespans run inside of this one."""
     service: Service = app.state.service
+    service.look_aside(_warm(service))
     try:
         yield
     finally:
         await service.close()
+
+
+async def _warm(service: Service) -> None:
+    """Load what only explanations need, once the service answers, before somebody waits for it."""
+
+    def load() -> None:
+        list(evidence.split("胸闷", "word"))
+        for served in service.catalog:
+            served.package.missing(served.package.names[0], "胸闷")
+
+    await asyncio.to_thread(load)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

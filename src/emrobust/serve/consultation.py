@@ -26,6 +26,7 @@ _LOG = logging.getLogger("emrobust.serve")
 # A row has the labels that matter: the likeliest, and all that are not next to impossible.
 _FIRST, _LEAST = 20, 1e-3
 _DIGITS = 6
+_EXAMPLE = "胸闷、心悸3天，活动后加重，无发热。高血压病史10年。"
 
 Name = Annotated[str, Field(min_length=1, max_length=2 * LONGEST)]
 
@@ -35,7 +36,7 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str | None = Field(None, description="the note")
+    text: str | None = Field(None, description="the note", examples=[_EXAMPLE])
     fields: dict[str, str] | None = Field(None, description="its fields by name")
     record_id: str | None = Field(
         None, min_length=1, max_length=LONGEST, pattern=r"^[^\x00-\x1f]+$"

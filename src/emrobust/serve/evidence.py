@@ -8,6 +8,7 @@ piece's absence at a time: of two pieces that say the same, each looks superfluo
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
@@ -48,7 +49,8 @@ async def weigh(
     Raises:
         RefusedError: the queue is full.
     """
-    pieces = coarsen(list(split(read.text, level)), MOST_PIECES)
+    # The first use of words loads their dictionary, so it must not hold the event loop.
+    pieces = await asyncio.to_thread(lambda: coarsen(list(split(read.text, level)), MOST_PIECES))
     if not pieces:
         return [[] for _ in columns]
     shorter = [read.text[:start] + read.text[end:] for start, end in pieces]

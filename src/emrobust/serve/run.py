@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 
@@ -35,6 +36,9 @@ def run(service: Service) -> None:
     logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stderr)
     host, port = listening.getsockname()[:2]
     print(f"http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    # uvicorn gives a signal back when it has ended; then there is nothing left to do for it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
 
