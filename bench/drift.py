@@ -14,8 +14,8 @@ severity 3.
 * ks: Kolmogorov-Smirnov's test of each feature at 1 %, without correction.
 
 ``ours`` and ``peer`` are the mean share of changes noticed (watch) less the share of false ones,
-the mean of all sizes. The rules see the same features; the vectors (MMD) are ours alone. Visits of the
-main site hardly change over the years, so nobody should notice ``later``, and it is left out there.
+the mean of all sizes. The rules see the same features; the vectors (MMD) are ours alone. Visits of
+the main site hardly change over the years, so nobody should notice ``later``: it is left out there.
 """
 
 from __future__ import annotations

@@ -315,6 +315,26 @@ def test_migrations_make_what_the_code_reads(url):
     made.close()
 
 
+def test_an_older_store_is_brought_up_to_date_with_what_it_holds(url, prediction):
+    from alembic import command
+    from alembic.config import Config
+
+    made = room.connect(url)
+    given = Config()
+    given.set_main_option("script_location", str(migrate.SCRIPTS))
+    given.set_main_option("path_separator", "os")
+    with made.write() as connection:
+        given.attributes["connection"] = connection
+        command.upgrade(given, "0001")
+    kept = prediction()
+    with room.open_store(room.StoreSettings(url=url, upgrade=True)) as store:
+        store.record(kept)
+        assert store.prediction(kept.id)["record_id"] == kept.record_id
+    assert room.verify(made).kept == 1
+    migrate.require(made)
+    made.close()
+
+
 def test_two_that_start_at_once_migrate_once(url):
     with ThreadPoolExecutor(3) as pool:
         databases = [room.connect(url) for _ in range(3)]

@@ -18,7 +18,7 @@ from emrobust.serve.monitor.level import ALARM_P, Floats, Level, Limits, holm, j
 from emrobust.serve.monitor.sketch import Sketch
 
 # MMD² over the spread of the reference's vectors; `bench/drift.py` shows what lies where.
-MMD = Limits(0.005, 0.02)
+MMD = Limits(0.003, 0.015)
 _EMPTY = 0.5  # counted into every bin, so that an empty one is no infinity
 
 

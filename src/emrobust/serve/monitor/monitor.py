@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from typing import final
 
 import numpy as np
 
 from emrobust import runs
-from emrobust.errors import EmrobustError, NotFoundError
+from emrobust.errors import EmrobustError, NotFoundError, UnavailableError
 from emrobust.package import Package, layout
 from emrobust.serve.catalog import Catalog, Served
 from emrobust.serve.monitor import calibration
@@ -28,6 +30,7 @@ from emrobust.serve.store import Database, clock
 _LOG = logging.getLogger("emrobust.serve")
 _PAUSE = 0.05  # seconds between strides, so that catching up leaves the processor to requests
 _LOOK = 1.0  # seconds
+_PATIENCE = 1.0  # seconds of catching up at a time
 
 
 @final
@@ -75,9 +78,9 @@ class Monitor:
 
         Raises:
             NotFoundError: the model is not loaded and has no prediction.
-            UnavailableError: the store is away.
+            UnavailableError: the store is away, or what it has is still counted.
         """
-        with self._lock:
+        with self._locked():
             self._follow()
             self._watch.look()
             now = dt.datetime.now(dt.UTC)
@@ -124,6 +127,16 @@ class Monitor:
             self._levels = levels
             self._watch.forget(dt.datetime.now(dt.UTC) - KEPT)
 
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The lock, for one who does not wait long for it."""
+        if not self._lock.acquire(timeout=2 * _PATIENCE):
+            raise UnavailableError("the monitor is busy", "Try again in a few seconds.")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def close(self) -> None:
         """Write what was counted, and stop."""
         self._closed.set()
@@ -139,18 +152,31 @@ class Monitor:
         while not self._closed.wait(_LOOK):
             waited += _LOOK
             try:
+                self._watch.look()
+                with self._lock:
+                    self._follow()
                 if waited >= self._settings.seconds:
                     waited = 0.0
                     self.look()
-                else:
-                    self._watch.look()
+            except UnavailableError as error:
+                _LOG.info("monitor: %s", error.message)
             except EmrobustError as error:
                 _LOG.warning("monitor: %s", error.message)
             except Exception as error:  # it must not stop
                 _LOG.error("monitor: an unforeseen %s", type(error).__name__)
 
     def _follow(self) -> None:
+        """Count what was recorded, for a while; after a restart there may be much.
+
+        Raises:
+            UnavailableError: there is still more.
+        """
+        until = time.monotonic() + _PATIENCE
         while self._ledger.follow():
+            if time.monotonic() > until:
+                raise UnavailableError(
+                    "the monitor still counts what was recorded before", "Try again in a minute."
+                )
             self._closed.wait(_PAUSE)
 
     def _find(self, model: str | None) -> tuple[str, Package | None]:

@@ -79,9 +79,10 @@ class Watch:
     def look(self) -> None:
         """Count what waits into the sketches."""
         waiting: dict[str, list[_Seen]] = {}
-        while self._queue:
-            seen = self._queue.popleft()
-            waiting.setdefault(seen.model, []).append(seen)
+        with self._lock:
+            while self._queue:
+                seen = self._queue.popleft()
+                waiting.setdefault(seen.model, []).append(seen)
         for model, group in waiting.items():
             reference = group[0].reference
             described = reference.describe(
