@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -163,6 +164,34 @@ def test_a_table_goes_in_and_a_table_comes_out(visit, tokens, tmp_path):
     seen.check()
 
 
+@pytest.fixture
+def options(served_package):
+    return [f'serve.model_folders=["{served_package.parent}"]']
+
+
+def test_an_administrator_lets_another_version_answer(visit, opened, tokens, as_role):
+    seen = visit()
+    added = httpx.post(
+        f"{seen.address}/v1/models",
+        headers=as_role("administrator"),
+        json={
+            "path": str(opened.catalog.find().package.folder),
+            "name": "clinic",
+            "version": "2",
+        },
+    )
+    assert added.status_code == 201, added.text
+    page = seen.sign_in(tokens["administrator"])
+    page.click("#tab-models")
+    page.click('[data-model="clinic@2"] [data-state=active]')
+    page.wait_for_selector('[data-model="clinic@2"] .state.active')
+    assert page.locator('[data-model="clinic@1"] .state.ready').count() == 1
+    page.click("#tab-diagnose")
+    seen.diagnose()
+    assert "clinic@2" in text(page, "#answered")
+    seen.check()
+
+
 def test_a_reviewer_watches_and_an_administrator_sees_the_card(visit, tokens):
     seen = visit()
     page = seen.sign_in(tokens["clinician"])
@@ -173,6 +202,9 @@ def test_a_reviewer_watches_and_an_administrator_sees_the_card(visit, tokens):
     page.click("#tab-monitor")
     page.wait_for_selector("#monitor .verdict-line")
     page.click("#tab-models")
+    page.click("[data-measures]")
+    page.wait_for_selector("#measures-title:focus")
+    assert page.locator(".measures svg[role=img]").count() == 1
     page.click("[data-card]")
     page.wait_for_selector("#card-title:focus")
     assert page.locator(".model-card section").count() > 1
