@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -178,6 +179,18 @@ async def test_what_is_no_table_is_refused_at_once(client, opened, write_table, 
     folder = opened.settings.serve.jobs
     assert not folder.exists() or not list(folder.iterdir())
     assert (await client.get("/v1/batch")).json() == {"jobs": []}
+
+
+async def test_a_full_disk_is_told_without_the_folder(client, opened, write_table, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    told = await upload(client, write_table(range(3)))
+    assert told.status_code == 507, told.text
+    assert told.headers["retry-after"]
+    assert str(opened.settings.serve.jobs) not in told.text
+    assert not list(opened.settings.serve.jobs.iterdir())
 
 
 async def test_a_table_of_which_no_row_can_be_used_fails_with_the_reason(client, write_table):

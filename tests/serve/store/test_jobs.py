@@ -138,3 +138,21 @@ def test_a_lease_runs_out_by_itself(base):
         assert slow.result().worker == "quick"
     (job,) = jobs.newest(base)
     assert (job.state, job.done, job.attempts) == ("done", 5, 2)
+
+
+def test_rows_are_counted_later_and_a_job_can_be_given_back(base):
+    queue(base)
+    held = jobs.claim(base, "first")
+    assert jobs.beat(base, held, 2, total=9)
+    assert jobs.beat(base, held, 3, lease=0.0)
+    again = jobs.claim(base, "second")
+    assert (again.id, again.done, again.total, again.attempts) == (held.id, 3, 9, 2)
+
+
+def test_a_caller_has_jobs_of_their_own(base):
+    mine, other = queue(base, actor="k1", job_id="a-name"), queue(base, actor="k2")
+    assert mine.id == "a-name"
+    assert [job.id for job in jobs.newest(base, actor="k2")] == [other.id]
+    assert (jobs.unfinished(base, "k1"), jobs.unfinished(base, "k3")) == (1, 0)
+    jobs.cancel(base, mine.id, "k1")
+    assert jobs.unfinished(base, "k1") == 0

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emrobust import runs
-from emrobust.errors import InputError, SourceError
+from emrobust.errors import InputError, SourceError, StorageError
 
 _UPLOAD = "table"
+_FULL = "Tell who runs the service, and queue the table again when there is room."
 
 
 @dataclass(frozen=True)
@@ -114,16 +115,21 @@ class Files:
 
     @contextlib.contextmanager
     def unnamed(self) -> Iterator[None]:
-        """Take the folder out of what is said of the table: it is nobody's business.
+        """Take the folder of all jobs out of what is said: it is nobody's business.
 
         Raises:
             SourceError: in place of any other error of the table.
+            StorageError: the disk is full.
         """
         try:
             yield
         except InputError as error:
-            said = error.message.replace(f"{self.folder}/", "")
-            raise SourceError(said, error.hint) from None
+            raise SourceError(self._shorten(error.message), error.hint) from None
+        except StorageError as error:
+            raise StorageError(self._shorten(error.message), _FULL) from None
+
+    def _shorten(self, message: str) -> str:
+        return message.replace(f"{self.folder}/", "").replace(f"{self.folder.parent}/", "")
 
     def _part(self, first: int) -> Path:
         return self._parts / f"{first:012}.jsonl"

@@ -116,8 +116,9 @@ async def queue_job(
     job_id = new_id()
     files = Files(service.settings.serve.jobs.absolute() / job_id)
     try:
-        files.make()
-        await _receive(request, files.upload(suffix))
+        with files.unnamed():
+            files.make()
+            await _receive(request, files.upload(suffix))
         await asyncio.to_thread(check_table, served, files, files.upload(suffix))
         await asyncio.to_thread(
             queue.queue,
