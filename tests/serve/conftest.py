@@ -114,21 +114,27 @@ async def client(opened, as_role) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def address(opened) -> Iterator[str]:
-    """The address of a real server in a thread of this process."""
-    server = uvicorn.Server(
+def server(opened) -> Iterator[uvicorn.Server]:
+    """A real server in a thread of this process."""
+    made = uvicorn.Server(
         uvicorn.Config(
             app.build(opened), port=0, lifespan="on", log_config=None, access_log=False, ws="none"
         )
     )
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=made.run)
     thread.start()
     try:
-        while not server.started:
+        while not made.started:
             assert thread.is_alive()
             time.sleep(0.01)
-        (listening,) = server.servers[0].sockets
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield made
     finally:
-        server.should_exit = True
+        made.should_exit = True
         thread.join()
+
+
+@pytest.fixture
+def address(server) -> str:
+    """The address of a real server."""
+    (listening,) = server.servers[0].sockets
+    return f"http://127.0.0.1:{listening.getsockname()[1]}"

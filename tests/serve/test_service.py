@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -133,6 +134,30 @@ async def test_the_api_describes_itself_without_the_net(client):
     assert (await client.get("/docs/../../secrets")).status_code in (401, 404)
 
 
+class TestPages:
+    @pytest.fixture
+    def options(self):
+        return ["serve.origins=['https://page.test']", "serve.open_metrics=true"]
+
+    async def test_only_named_sites_may_ask_from_a_browser(self, client):
+        asked = {"Access-Control-Request-Method": "POST", "Origin": "https://page.test"}
+        answer = await client.options("/v1/diagnose", headers=asked)
+        assert answer.headers["access-control-allow-origin"] == "https://page.test"
+        answer = await client.options("/v1/diagnose", headers={**asked, "Origin": "https://x.test"})
+        assert "access-control-allow-origin" not in answer.headers
+
+    async def test_every_answer_is_guarded(self, client):
+        for path, status in (("/metrics", 200), ("/v1/me", 200), ("/nothing", 404)):
+            answer = await client.get(path, headers={"Origin": "https://x.test"})
+            assert answer.status_code == status
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["cache-control"] == "no-store"
+            assert len(answer.headers["x-request-id"]) == 36
+        answer = await client.get("/metrics", headers={"Authorization": ""})
+        assert answer.status_code == 200
+
+
 @pytest.fixture
 def two(served_package, tmp_path):
     """A service with two versions of one model, of which the first answers."""
@@ -226,7 +251,7 @@ def test_a_changed_package_is_refused_at_the_start(served_package, tmp_path):
 class TestSlowModel:
     @pytest.fixture
     def options(self):
-        return ["limits.deadline=1", "limits.queue=4", "limits.batch=2"]
+        return ["limits.deadline=2", "limits.queue=4", "limits.batch=2"]
 
     @pytest.fixture
     def slow(self, opened, monkeypatch):
@@ -265,8 +290,7 @@ class TestSlowModel:
         assert len(refused) == codes.count(503) == 7
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
 
-    @pytest.mark.usefixtures("slow")
-    def test_who_hangs_up_frees_the_place(self, opened, address, as_role):
+    def test_who_hangs_up_frees_the_place(self, opened, address, as_role, slow):
         httpx.get(f"{address}/v1/me", headers=as_role("clinician"))
         for _ in range(2):
             with pytest.raises(httpx.ReadTimeout):
@@ -279,6 +303,24 @@ class TestSlowModel:
             assert time.monotonic() < until
             time.sleep(0.01)
         assert opened.catalog.find().batcher.waiting == 0
+        slow.set()
+
+    def test_the_end_waits_for_the_accepted(self, opened, server, address, as_role, slow):
+        headers = as_role("clinician")
+        httpx.get(f"{address}/v1/me", headers=headers)
+        batcher = opened.catalog.find().batcher
+
+        def ask(_):
+            return httpx.post(f"{address}/v1/diagnose", json={"text": NOTE}, headers=headers)
+
+        with ThreadPoolExecutor(3) as pool:
+            answers = pool.map(ask, range(3))
+            while batcher.waiting < 2:  # one more is being read
+                time.sleep(0.01)
+            server.should_exit = True  # what SIGTERM sets
+            time.sleep(0.1)
+            slow.set()
+            assert [answer.status_code for answer in answers] == [200] * 3
 
 
 class TestAwayStore:
