@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from emrobust import config, ingest
 from emrobust.cli import app
 from emrobust.deid.key import make_key
-from emrobust.pipeline.prepare import LABELS, SPLIT, prepare
+from emrobust.pipeline.prepare import SPLIT, prepare
+from emrobust.pipeline.train import train
 from emrobust.serve import store as room
 from emrobust.serve.retrain.codes import Codes
 from emrobust.serve.store import Feedback, Prediction
@@ -81,17 +82,18 @@ def test_feedback_becomes_a_table_that_trains(clinic, old, served_run, tmp_path)
         assert (out / private).stat().st_mode & 0o077 == 0
     made = tomllib.loads((out / "project.toml").read_text(encoding="utf-8"))
     assert made["source"]["path"] == "table.csv"
-    # The new table prepares, with the doctors' labels, and nobody changes sides.
-    prepare(config.load(out / "project.toml"), tmp_path / "prepared")
+    # The new table trains, with the doctors' labels, and nobody changes sides.
+    small = ("model.name=tfidf", "model.longest=2", "evaluate.bootstrap=0", "evaluate.suites=[]")
+    again = config.load(out / "project.toml", small)
+    prepare(again, tmp_path / "prepared")
+    assert train(again, tmp_path / "run", tmp_path / "prepared").names
     table = pq.read_table(tmp_path / "prepared" / SPLIT / "records.parquet")
     columns = (table[name].to_pylist() for name in ("record_id", "labels", "split"))
     new = {record: (labels, split) for record, labels, split in zip(*columns, strict=True)}
     assert all(new[record][1] == split for record, (_, split) in old.items())
     assert new[tests[0]][0] == [wrong]
     assert new[trains[1]][0] == right
-    assert (tmp_path / "prepared" / LABELS / "records.parquet").is_file()
-    again = CliRunner().invoke(app, words)
-    assert "is not empty" in str(again.exception)
+    assert "is not empty" in str(CliRunner().invoke(app, words).exception)
 
 
 def test_classes_go_back_to_codes_of_the_same_class(clinic):
