@@ -33,8 +33,10 @@ def build(service: Service) -> FastAPI:
     )
     app.state.service = service
     problem.install(app)
-    for router in find_routers():
+    routers = list(find_routers())
+    for router in routers:
         app.include_router(router)
+    app.state.routes = [route for router in routers for route in router.routes]
     settings = service.settings
     # The last one added stands outermost.
     app.add_middleware(Shield, limits=settings.limits, metrics=service.metrics)

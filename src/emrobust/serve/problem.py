@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from emrobust.errors import (
     ConfigError,
@@ -202,14 +203,24 @@ def _say(details: Mapping[str, Any]) -> str:
 
 
 def _on_http(request: Request, error: Exception) -> Response:
-    del request
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     if error.status_code == 400:  # FastAPI's, of a body that it cannot decode
         return respond(400, *_NO_JSON)
     code = _CODES.get(error.status_code, "refused")
     phrase = HTTPStatus(error.status_code).phrase
     hint = "The paths are listed at /docs." if error.status_code in (404, 405) else ""
-    return respond(error.status_code, code, phrase.lower(), hint, headers=error.headers)
+    headers = _allow(request) if error.status_code == 405 else error.headers
+    return respond(error.status_code, code, phrase.lower(), hint, headers=headers)
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """All methods that a path takes; Starlette names those of its first route alone."""
+    known = [
+        route.methods or ()
+        for route in request.app.state.routes
+        if isinstance(route, Route) and route.path_regex.match(request.url.path)
+    ]
+    return {"Allow": ", ".join(sorted({method for methods in known for method in methods}))}
 
 
 def unforeseen(error: Exception) -> Response:
