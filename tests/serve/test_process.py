@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 
 import httpx
 import pytest
+from typer.testing import CliRunner
+
+from emrobust.cli import app
+from emrobust.errors import ConfigError
+from emrobust.serve import run
 
 NOTE = "患者胸闷心悸3天，活动后加重，无发热。既往高血压病史10年。"
 # Refuses every connection that leaves the machine, and names it; then runs the command.
@@ -85,22 +91,20 @@ def test_it_answers_with_every_outward_connection_refused(process, tmp_path):
     assert key not in log
 
 
-def test_a_taken_port_and_a_wrong_package_are_told_in_a_sentence(process, served_package, tmp_path):
-    address, _, _ = process
-    taken = address.rpartition(":")[2]
-    for number, (words, said) in enumerate(
-        (
-            ([str(served_package), "--port", taken], "cannot listen at"),
-            ([str(tmp_path)], "is no package"),
-            ([], "no model to serve"),
-            ([str(served_package), "--set", "limits.bodi=1"], "Did you mean `body`"),
-        )
+def test_a_taken_port_is_told_in_a_sentence():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(ConfigError, match=r"cannot listen at 127\.0\.0\.1"):
+            run._listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_wrong_words_are_told_before_anything_is_opened(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words, said in (
+        (["serve", "--set", "limits.bodi=1"], "Did you mean `body`"),
+        (["serve", "--config", "absent.toml"], "cannot be read"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-c", "from emrobust.cli import main; main()", "serve", *words,
-             "--store", str(tmp_path / f"{number}.db")],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 2, done.stderr
-        assert said in done.stderr
-        assert "Traceback" not in done.stderr
+        done = CliRunner().invoke(app, words)
+        assert isinstance(done.exception, ConfigError)
+        assert said in str(done.exception)
+    assert not list(tmp_path.iterdir())
