@@ -14,7 +14,7 @@ from emrobust.evaluate.predictions import gather
 from emrobust.package import drift, knowledge, layout, lessons
 from emrobust.pipeline.export import export
 
-NOTES = ["咳嗽3天，胸痛。", "皮疹伴瘙痒2天。"]
+NOTES = ["咳嗽3天，胸痛。辅助检查未做。", "皮疹伴瘙痒2天。"]
 
 
 def taught(rows=60, patients=None):
@@ -30,19 +30,27 @@ def taught(rows=60, patients=None):
 
 def test_findings_and_departments_of_few_patients_are_left_out(tmp_path):
     names = ("lung", "skin")
-    found = lessons.find_typical(taught(), names, 10, 0)
+    found = lessons.find_typical(taught(), names, 10, 0, "zh")
     assert {of["term"] for of in found["lung"]} >= {"咳嗽", "胸痛"}
     assert "咳嗽" not in {of["term"] for of in found["skin"]}
+    assert "辅助检查" not in {of["term"] for of in found["lung"]}, "no finding, but a heading"
     seen = lessons.count_departments(taught(), names, 10)
     assert seen["departments"] == ["呼吸科", "皮肤科"]
     assert seen["labels"] == {"lung": {"呼吸科": 1.0}, "skin": {"皮肤科": 1.0}}
     few = taught(patients=8)  # as many records, of four patients a label
-    assert lessons.find_typical(few, names, 10, 0) == {"lung": [], "skin": []}
+    assert lessons.find_typical(few, names, 10, 0, "zh") == {"lung": [], "skin": []}
     assert lessons.count_departments(few, names, 10)["labels"] == {}
     runs.write_json(tmp_path / layout.DEPARTMENTS, seen)
     departments = knowledge.read_departments(tmp_path, names)
     given = np.array([[0.9, 0.1], [0, 0]])
     np.testing.assert_allclose(departments.refer(given), given)
+
+
+def test_what_is_denied_is_missing_too():
+    findings = [{"term": "咳嗽", "share": 0.9}, {"term": "胸痛", "share": 0.5}]
+    found = knowledge.find_missing(findings, "否认咳嗽，乏力。", 5)
+    assert [(of.term, of.state) for of in found] == [("咳嗽", "denied"), ("胸痛", "absent")]
+    assert not knowledge.find_missing(findings, "咳嗽，胸痛。", 5)
 
 
 def test_similar_cases_share_what_they_say():

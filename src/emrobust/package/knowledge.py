@@ -8,6 +8,7 @@ are only there where the project says that anybody may read them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, final
@@ -102,10 +103,11 @@ def find_missing(
     # Loaded when it is first asked for: the lexicon takes a while.
     from emrobust.perturb import mentions  # noqa: PLC0415
 
-    said = mentions.mentions(text)
+    told = [(str(finding["term"]), float(finding["share"])) for finding in findings]
+    places = [at.span() for term, _ in told for at in re.finditer(re.escape(term), text)]
+    said = mentions.mentions(text, places)
     found = []
-    for finding in findings:
-        term, share = str(finding["term"]), float(finding["share"])
+    for term, share in told:
         if term in said.denied:
             found.append(Missing(term, share, "denied"))
         elif term not in said.stated and term not in text:

@@ -7,6 +7,7 @@ records, and are written only where the project says why they may be shown.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -18,10 +19,13 @@ import numpy as np
 import pyarrow as pa
 
 from emrobust import records, rng, runs
+from emrobust.clinic import tables
 from emrobust.config import Project
 from emrobust.errors import ConfigError
 from emrobust.explain.evidence import Evidence
+from emrobust.normalize.sections import Sections
 from emrobust.package import layout
+from emrobust.perturb import mentions
 
 LEAST_PATIENTS = 10
 _MOST_NOTES = 20_000  # read for findings; more make no finding surer than it is
@@ -85,7 +89,10 @@ def write(
     notes = []
     runs.write_json(
         folder / layout.FINDINGS,
-        {"patients": least, "labels": find_typical(taught, names, least, project.seed)},
+        {
+            "patients": least,
+            "labels": find_typical(taught, names, least, project.seed, project.language),
+        },
     )
     seen = count_departments(taught, names, least)
     if seen["departments"]:
@@ -98,21 +105,47 @@ def write(
 
 
 def find_typical(
-    taught: Taught, names: Sequence[str], least: int, seed: int
+    taught: Taught, names: Sequence[str], least: int, seed: int, language: str
 ) -> dict[str, list[dict[str, Any]]]:
-    """The surest findings of each label that so many of its patients state."""
+    """The surest findings of each label that so many of its patients state.
+
+    Of Chinese notes they are the lexicon's terms and the clinic's findings, without headings: a
+    doctor gains nothing from 增高 or 辅助检查. Too few English ones are known to be picky.
+    """
     if len(taught.texts) > _MOST_NOTES:
         drawn = rng.generator(seed, "findings").permutation(len(taught.texts))[:_MOST_NOTES]
         taught = taught.take(np.sort(drawn))
     evidence = Evidence(taught.texts, taught.labels, names, taught.patients)
     found = {}
     for name in names:
-        typical = [of for of in evidence.typical(name) if of.patients >= least]
+        typical = [
+            of
+            for of in evidence.typical(name)
+            if of.patients >= least and (language == "en" or _is_finding(of.term))
+        ]
         found[name] = [
             {"term": of.term, "share": round(of.share, _DECIMALS)}
             for of in typical[:_MOST_FINDINGS]
         ]
     return found
+
+
+def _is_finding(term: str) -> bool:
+    if _headings().find(f"{term}："):
+        return False
+    return mentions.is_finding(term) or term in _known_words()
+
+
+@functools.lru_cache(maxsize=1)
+def _headings() -> Sections:
+    return Sections()
+
+
+@functools.lru_cache(maxsize=1)
+def _known_words() -> frozenset[str]:
+    """Wordings of findings that the lexicon takes for granted, such as 咳嗽."""
+    findings = tables.load().findings
+    return frozenset(word for finding in findings for of in finding.words for word in of)
 
 
 def count_departments(taught: Taught, names: Sequence[str], least: int) -> dict[str, Any]:

@@ -46,13 +46,18 @@ def mentions(text: str, words: Iterable[tuple[int, int]] = ()) -> Mentions:
     return Mentions(frozenset(stated), frozenset(denied - stated))
 
 
+def is_finding(term: str) -> bool:
+    """Whether the lexicon knows a term as something that a note can find, and not as any word."""
+    return any(owner.type in _FINDINGS for owner in lexicon.load().owners(term))
+
+
 def _terms(text: str, words: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int, str]]:
     known = lexicon.load()
     taken = np.zeros(len(text) + 1, dtype=bool)
     for match in known.find(text):
         taken[match.start : match.end] = True
-        owners = known.owners(match.form)
-        if any(owner.type in _FINDINGS for owner in owners):
+        if is_finding(match.form):
+            owners = known.owners(match.form)
             name = owners[0].formal if len(owners) == 1 else match.form
             yield match.start, match.end, name
     for start, end in words:
