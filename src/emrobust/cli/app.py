@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -54,11 +55,21 @@ def run_demo(
     out: Out = Path("out/demo"),
     records: Annotated[int, typer.Option(min=2000, help="Visits of the made-up clinic.")] = 24_000,
     seed: Annotated[int, typer.Option(min=0)] = 20260101,
+    page: Annotated[
+        bool | None,
+        typer.Option("--page/--no-page", help="End by serving the page; absent: ask, if you can."),
+    ] = None,
 ) -> None:
-    """The whole way on a made-up clinic: database, two models, evaluation, report."""
+    """The whole way on a made-up clinic: database, two models, evaluation, report, page."""
     from emrobust.cli import showcase
 
     showcase.run(out, records, seed)
+    if page is None and sys.stdin.isatty():
+        page = typer.confirm("Open the page for doctors with this model?", default=True)
+    if page:
+        showcase.show_page(out)
+    else:
+        typer.echo(f"The page for doctors: emrobust demo --out {out} --page")
 
 
 @app.command(name="clinic")

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 import uvicorn
 
@@ -16,8 +17,12 @@ from emrobust.serve.service import Service
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
-def run(service: Service) -> None:
+def run(service: Service, tell: Callable[[str], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; requests that were accepted are answered first.
+
+    Args:
+        service: opened.
+        tell: is told the address; absent: it is printed.
 
     Raises:
         ConfigError: the address is taken, or is none of this machine's.
@@ -35,12 +40,16 @@ def run(service: Service) -> None:
     )
     logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stderr)
     host, port = listening.getsockname()[:2]
-    print(f"http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    (tell or _print)(f"http://{f'[{host}]' if ':' in host else host}:{port}")
     # uvicorn gives a signal back when it has ended; then there is nothing left to do for it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _print(address: str) -> None:
+    print(address, flush=True)
 
 
 def _listen(host: str, port: int) -> socket.socket:
