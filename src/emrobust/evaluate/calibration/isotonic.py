@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
 
 from emrobust.evaluate.calibration.calibrator import Calibrator
 from emrobust.evaluate.metrics import Floats, Indicator, ratio
@@ -65,6 +64,9 @@ def _curve(saved: Any) -> Curve:
 
 def _fit(probability: Floats, truth: Indicator) -> Curve:
     """Corners of the curve; its ends stay away from 0 and 1 as far as the records can tell."""
+    # Late: a service applies curves and fits none, and scikit-learn takes seconds to load.
+    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415
+
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(probability, truth)
     room = 0.5 / (len(truth) + 1)
     x = np.round(fitted.X_thresholds_, _DIGITS)
