@@ -8,7 +8,7 @@ with notes of a made-up clinic of at most 128 tokens, over kept-alive connection
 * ``ready_seconds`` and ``memory_mb``: from the start of the process until it is ready, and what it
   then holds.
 * ``ours``: the median milliseconds of one request after the other; ``p99_ms`` beside it.
-* ``capacity``: requests a second that sixteen clients get answered.
+* ``capacity``: requests a second that 64 clients get answered.
 * ``overload``: for ``--seconds``, requests come at twice that rate, whether answered or not. Each
   is answered with 200, or refused at once with 429 or 503 and Retry-After. In the end the store
   must hold every prediction that was acknowledged, its chain must verify, and the memory at each
@@ -55,7 +55,7 @@ from emrobust.serve.store.schema import FEEDBACK, PREDICTIONS
 from inference import make_network, make_peer, read_texts
 
 MOST_TOKENS = 128
-CLIENTS = 16
+CLIENTS = 64
 WAIT = 60.0  # seconds for a service to become ready
 FREE = ("limits.rate=1000000", "limits.burst=1000000")  # one caller stands for all of them
 PEER = "peer"
