@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
@@ -59,6 +60,9 @@ def test_every_command_of_the_readme_runs(clone):
     for command in commands(ROOT / "README.md"):
         if NOT_HERE.match(command):
             continue
+        if command.startswith("emrobust serve "):
+            serve(f"{command} --port 0", clone, environment)
+            continue
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             cwd=clone, env=environment, capture_output=True, text=True,
@@ -66,6 +70,19 @@ def test_every_command_of_the_readme_runs(clone):
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     for report in ("out/report", "out/comparison", "out/demo"):
         assert list((clone / report).rglob("report.html")), report
+
+
+def serve(command: str, folder: Path, environment: dict[str, str]) -> None:
+    """Start a service, see that its page answers, and end it."""
+    with subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", f"exec {command}"],
+        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as running:  # fmt: skip
+        printed = iter(running.stdout)
+        address = next(line.strip() for line in printed if line.startswith("http://"))
+        assert httpx.get(address).status_code == 200
+        running.terminate()
+        assert running.wait(60) == 0
 
 
 def follow(guide: Path) -> None:
