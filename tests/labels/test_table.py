@@ -7,10 +7,11 @@ from emrobust.labels.table import read
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 def test_spreadsheet_encodings_are_read(tmp_path, encoding):
     path = tmp_path / "classes.csv"
-    path.write_bytes("code,class,title\nI20.8,冠心病,冠状动脉病\nz00,,\n".encode(encoding))
+    text = "code,class,title,title_en\nI20.8,冠心病,冠状动脉病,CHD\nz00,,,\n"
+    path.write_bytes(text.encode(encoding))
     table = read(path, "icd10")
     assert table.classes == {"I20.8": "冠心病", "Z00": ""}
-    assert table.titles == {"冠心病": "冠状动脉病"}
+    assert table.titles == {"冠心病": {"zh": "冠状动脉病", "en": "CHD"}}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import csv
+import io
 import multiprocessing
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -294,10 +295,13 @@ def _facts(clinic: Clinic, records: int, seed: int, totals: dict[str, int]) -> d
 
 def write_classes(path: Path, clinic: Clinic) -> None:
     """``classes.csv``: every code with its class, as the project file's label table."""
-    lines = ["code,class"]
-    for name, codes in zip(clinic.medicine.classes, clinic.medicine.codes, strict=True):
-        lines += [f"{code},{name}" for code, _, _ in codes]
-    runs.write_text(path, "\n".join(lines) + "\n")
+    of = clinic.medicine
+    lines = io.StringIO()
+    table = csv.writer(lines, lineterminator="\n")
+    table.writerow(("code", "class", "title_en"))
+    for name, title, codes in zip(of.classes, of.titles, of.codes, strict=True):
+        table.writerows((code, name, title) for code, _, _ in codes)
+    runs.write_text(path, lines.getvalue())
 
 
 def make_blocks(rates: Rates, records: int, seed: int, workers: int) -> Iterator[Pages]:

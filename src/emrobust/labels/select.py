@@ -154,7 +154,7 @@ def choose(of_training: LabelSets, settings: config.Labels) -> LabelSet:
 def titles(names: Sequence[str], settings: config.Labels) -> dict[str, dict[str, str]]:
     """Titles of classes: from the class table, else the ICD-10 block that a code lies in."""
     given = {} if settings.table is None else read(settings.table, settings.kind).titles
-    found = {name: {"zh": given[name], "en": given[name]} for name in names if name in given}
+    found = {name: {"zh": name, "en": name} | given[name] for name in names if name in given}
     if OTHER in names:
         found.setdefault(OTHER, {"zh": "其他", "en": "other"})
     if settings.kind == "icd10" and settings.table is None:

@@ -1,6 +1,7 @@
 """The class table: a CSV that the hospital edits, from codes to the classes that are learned.
 
-Columns ``code,class`` and optionally ``title``; further columns are ignored. A code may be a
+Columns ``code,class`` and optionally ``title_zh``, ``title_en``, or ``title`` where one does for both
+languages; further columns are ignored. A code may be a
 category, a subcategory or a full code: the longest that fits a diagnosis decides. An empty
 class drops the code. Spreadsheet programs may save it as UTF-8 with a mark, or GB18030.
 """
@@ -15,6 +16,7 @@ from emrobust.errors import LabelError, did_you_mean
 from emrobust.labels import icd10
 
 COLUMNS = ("code", "class")
+LANGUAGES = ("zh", "en")
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,11 @@ class ClassTable:
 
     Attributes:
         classes: canonical code (or plain label) → class; an empty class drops the code.
-        titles: class → title, where the table has one.
+        titles: class → language → title, where the table has one.
     """
 
     classes: dict[str, str]
-    titles: dict[str, str] = field(default_factory=dict)
+    titles: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def read(path: Path, kind: str) -> ClassTable:
@@ -69,8 +71,9 @@ def _add(
             f"{where} gives {code} another class than line {seen[code]} does",
             "Delete one of the two lines.",
         )
-    if title := (row.get("title") or "").strip():
-        table.titles.setdefault(name, title)
+    for language in LANGUAGES:
+        if title := (row.get(f"title_{language}") or row.get("title") or "").strip():
+            table.titles.setdefault(name, {}).setdefault(language, title)
 
 
 def _canonical(code: str, kind: str, where: str) -> str:
