@@ -1,9 +1,9 @@
 """The class table: a CSV that the hospital edits, from codes to the classes that are learned.
 
-Columns ``code,class`` and optionally ``title_zh``, ``title_en``, or ``title`` where one does for both
-languages; further columns are ignored. A code may be a
-category, a subcategory or a full code: the longest that fits a diagnosis decides. An empty
-class drops the code. Spreadsheet programs may save it as UTF-8 with a mark, or GB18030.
+Columns ``code,class`` and optionally ``title_zh`` and ``title_en``, or ``title`` where one does for
+both languages; further columns are ignored. A code may be a category, a subcategory or a full
+code: the longest that fits a diagnosis decides. An empty class drops the code. Spreadsheet
+programs may save it as UTF-8 with a mark, or GB18030.
 """
 
 from __future__ import annotations
