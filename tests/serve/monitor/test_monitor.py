@@ -39,6 +39,8 @@ async def test_drift_is_seen_and_no_record_is_kept(client, opened, as_role):
     await ask(client, [NOTE.format(n) for n in range(9)])
     opened.monitor.look()
     assert not stored(opened), "nine records are too few to be written down"
+    few = (await client.get("/v1/monitor", headers=reviewer)).json()
+    assert few["level"] == "unknown", "quick answers alone are no good sign"
     await ask(client, ["fever 39.5 since 2 days 12345678" for _ in range(60)])
     opened.monitor.look()
     (row,) = stored(opened)

@@ -15,6 +15,7 @@ from emrobust.serve.monitor.level import Level, Limits, worst
 from emrobust.serve.monitor.settings import MonitorSettings
 from emrobust.serve.monitor.sketch import Sketch
 
+LATENCY = "latency"  # the check of how long answers take
 _SLOW = 4.0  # times the latency that is watched
 
 
@@ -157,6 +158,6 @@ def _check_latency(minutes: Sequence[tuple[str, Tally]], limit: float) -> Check:
         lately.merge(of)
     found = lately.quantile(0.95)
     if found is None:
-        return Check("latency", "unknown")
+        return Check(LATENCY, "unknown")
     level: Level = "alarm" if found > limit * _SLOW else "watch" if found > limit else "calm"
-    return Check("latency", level, found, limit)
+    return Check(LATENCY, level, found, limit)
