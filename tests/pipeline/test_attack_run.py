@@ -169,7 +169,7 @@ def test_only_what_training_never_writes_is_called_held_out():
         "zh_colloquial": True,
         "zh_combined": False,
         "en_typo": False,
-        "en_synonym": False,
+        "en_synonym": True,
     }
 
 
