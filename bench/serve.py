@@ -64,9 +64,8 @@ PEER = "peer"
 # ---- a package
 
 
-def make_package(folder: Path, size: str) -> Path:
+def make_package(folder: Path, size: str, visits: int) -> Path:
     """An encoder of a size, fine-tuned for one epoch on few visits of a made-up clinic."""
-    visits = 400 if size == "small" else 120
     clinic.generate(folder / "clinic", visits, 20260101, workers=1, formats=("sqlite",))
     given = ["model.name=transformer", "train.epochs=1", "labels.top=40", "evaluate.bootstrap=0",
              "evaluate.suites=[]", "deid.accept_identifiers=true"]  # fmt: skip
@@ -445,12 +444,12 @@ def main() -> None:
     if given.serve_peer:
         serve_peer(given.serve_peer, given.size)
         return
-    requests = given.requests or (60 if given.quick else 500)
+    requests = given.requests or (40 if given.quick else 500)
     rounds = 1 if given.quick else 5
-    seconds = given.seconds if given.seconds is not None else (5.0 if given.quick else 60.0)
+    seconds = given.seconds if given.seconds is not None else (3.0 if given.quick else 60.0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        packed = given.package or make_package(folder, given.size)
+        packed = given.package or make_package(folder, given.size, 120 if given.quick else 400)
         texts = choose_texts(packed, requests)
         url = str(folder / "store.db")
         token = make_key(url)
@@ -468,7 +467,7 @@ def main() -> None:
             spent["ours"] += asyncio.run(ask_alone(ours, share))
             spent[PEER] += asyncio.run(ask_alone(peer, share))
         rates = {
-            side: asyncio.run(fill(process, texts, 2.0 if given.quick else 10.0))
+            side: asyncio.run(fill(process, texts, 1.0 if given.quick else 10.0))
             for side, process in (("ours", ours), (PEER, peer))
         }
         peer.stop()
