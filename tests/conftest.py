@@ -15,6 +15,17 @@ import pytest
 
 from emrobust.clinic import tables
 
+# The longest by far: started last, it would keep one process waiting for it.
+FIRST = "test_every_command_of_the_readme_runs"
+
+
+@pytest.hookimpl(trylast=True)  # after the tests were shuffled
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the file with the longest test first."""
+    files = {item.path for item in items if item.name == FIRST}
+    items.sort(key=lambda item: item.path not in files)
+
+
 # Of a database that lives for one test session on loopback.
 PASSWORD = "s3cret-Pass"  # noqa: S105 - guards nothing
 
