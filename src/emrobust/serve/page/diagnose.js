@@ -193,8 +193,10 @@ export const start = async () => {
     n: whenAnswered(next), e: whenAnswered(edit),
   });
   by("note").addEventListener("submit", (event) => { event.preventDefault(); run(); });
-  by("note").addEventListener("keydown", (event) => {
+  // Wherever the focus is: an example may have been picked, or the language changed, just before.
+  document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+    if (by("diagnose").hidden || answer || document.querySelector("dialog[open]")) return;
     event.preventDefault();
     run();
   });
