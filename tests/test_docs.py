@@ -78,10 +78,12 @@ def serve(command: str, folder: Path, environment: dict[str, str]) -> None:
         ["bash", "-euo", "pipefail", "-c", f"exec {command}"],
         cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as running:  # fmt: skip
-        printed = iter(running.stdout)
-        address = next(line.strip() for line in printed if line.startswith("http://"))
-        assert httpx.get(address).status_code == 200
-        running.terminate()
+        try:
+            printed = iter(running.stdout)
+            address = next(line.strip() for line in printed if line.startswith("http://"))
+            assert httpx.get(address).status_code == 200
+        finally:
+            running.terminate()
         assert running.wait(60) == 0
 
 

@@ -98,6 +98,11 @@ def test_a_taken_port_is_told_in_a_sentence():
             run._listen("127.0.0.1", taken.getsockname()[1])
 
 
+def test_an_address_that_was_told_takes_connections():
+    with run._listen("127.0.0.1", 0) as listening:
+        socket.create_connection(listening.getsockname(), timeout=5).close()
+
+
 def test_wrong_words_are_told_before_anything_is_opened(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for words, said in (

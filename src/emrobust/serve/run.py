@@ -15,6 +15,7 @@ from emrobust.serve.app import build
 from emrobust.serve.service import Service
 
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
+_BACKLOG = 2048  # connections that wait; uvicorn's own
 
 
 def run(service: Service, tell: Callable[[str], None] | None = None) -> None:
@@ -36,6 +37,7 @@ def run(service: Service, tell: Callable[[str], None] | None = None) -> None:
         log_config=None,
         server_header=False,
         ws="none",
+        backlog=_BACKLOG,
         timeout_graceful_shutdown=max(int(server.grace), 1),
     )
     logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stderr)
@@ -53,12 +55,16 @@ def _print(address: str) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket at the address, so that who takes port 0 learns which it became."""
+    """A socket at the address, so that who takes port 0 learns which it became.
+
+    It listens from here on: who connects once the address was told waits, and is not turned away.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
         raise ConfigError(

@@ -132,13 +132,13 @@ def test_trouble_is_told_in_plain_words(visit, opened, tokens):
     page.route("**/v1/diagnose", lambda route: route.abort())
     page.fill("#note textarea", NOTE)
     page.click("#run")
-    page.wait_for_function("document.getElementById('trouble').innerText.includes('连接不上')")
+    page.wait_for_selector("#trouble:has-text('连接不上')")
     assert page.input_value("#note textarea") == NOTE
     busy = {"Retry-After": "7", "Content-Type": "application/problem+json"}
     page.unroute("**/v1/diagnose")
     page.route("**/v1/diagnose", lambda route: route.fulfill(status=503, headers=busy, body="{}"))
     page.click("#trouble button")  # once more
-    page.wait_for_function("document.getElementById('trouble').innerText.includes('7 秒后')")
+    page.wait_for_selector("#trouble:has-text('7 秒后')")
 
 
 def test_a_table_goes_in_and_a_table_comes_out(visit, tokens, tmp_path):
