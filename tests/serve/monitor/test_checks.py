@@ -12,7 +12,7 @@ from emrobust.package.drift import Histogram
 from emrobust.serve.monitor import calibration, drift, rates
 from emrobust.serve.monitor.alarms import Alarms, Check, load_words
 from emrobust.serve.monitor.ledger import Ledger
-from emrobust.serve.monitor.level import Limits, holm, judge
+from emrobust.serve.monitor.level import Limits, judge
 
 LATELY = dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)
 PSI = Limits(0.1, 0.25)
@@ -44,7 +44,6 @@ def test_a_label_that_doubles_is_an_alarm_and_a_rare_one_is_not_yet():
     assert found["b"].level == "calm"
     assert found["c"].level == "calm"
     assert found["a"].low < 0.3 < found["a"].high
-    assert holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
 
 
 def test_calibration_is_read_from_feedback(store, fill):

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc, chdtri
 
+from emrobust.evaluate.significance import holm
 from emrobust.package.drift import Histogram, Reference, Space
-from emrobust.serve.monitor.level import ALARM_P, Floats, Level, Limits, holm, judge
+from emrobust.serve.monitor.level import ALARM_P, Floats, Level, Limits, judge
 from emrobust.serve.monitor.sketch import Sketch
 
 # MMD² over the spread of the reference's vectors; `bench/drift.py` shows what lies where.
@@ -47,7 +48,7 @@ def compare_features(sketch: Sketch, reference: Reference, limits: Limits) -> li
     for name, histogram in reference.features.items():
         size, p, chance = compare_counts(sketch.counts[name], histogram)
         found.append((name, size, p, chance))
-    adjusted = holm(np.array([p for _, _, p, _ in found]))
+    adjusted = holm([p for _, _, p, _ in found])
     return [
         Shift(name, size, max(limits.alarm, chance), float(p), judge(size, float(p), limits))
         for (name, size, _, chance), p in zip(found, adjusted, strict=True)
@@ -71,7 +72,7 @@ def compare_vectors(sketch: Sketch, reference: Reference) -> list[Shift]:
         weigh_mean(sketch.sums[of] / sketch.rows, sketch.rows, reference.spaces[of], reference.rows)
         for of in names
     ]
-    adjusted = holm(np.array([p for _, p, _ in tested]))
+    adjusted = holm([p for _, p, _ in tested])
     return [
         Shift(name, size, max(MMD.alarm, chance), float(p), judge(size, float(p), MMD))
         for name, (size, _, chance), p in zip(names, tested, adjusted, strict=True)

@@ -42,12 +42,3 @@ def worst(levels: Sequence[Level]) -> Level:
 def rank(level: Level) -> int:
     """0 for unknown, 1 for calm, 2 for watch, 3 for alarm."""
     return _RANK.index(level)
-
-
-def holm(p: Floats) -> Floats:
-    """P-values of several tests, adjusted together (Holm 1979)."""
-    order = np.argsort(p, kind="stable")
-    adjusted = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(0, 1)
-    found = np.empty_like(adjusted)
-    found[order] = adjusted
-    return found

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtr, bdtrc
 
-from emrobust.serve.monitor.level import Level, Limits, holm, judge
+from emrobust.evaluate.significance import holm
+from emrobust.serve.monitor.level import Level, Limits, judge
 
 # Ratio of the odds, one way or the other.
 ODDS = Limits(1.5, 2.0)
@@ -50,10 +51,10 @@ def compare(
         known: validation records.
     """
     names = list(expected)
-    raw = np.array([weigh(counts.get(of, 0), records, expected[of], known) for of in names])
+    raw = [weigh(counts.get(of, 0), records, expected[of], known) for of in names]
     adjusted = holm(raw)
     rates = [
-        _rate(name, (counts.get(name, 0), records), (expected[name], known), float(p))
+        _rate(name, (counts.get(name, 0), records), (expected[name], known), p)
         for name, p in zip(names, adjusted, strict=True)
     ]
     return [rates[place] for place in np.lexsort((raw, adjusted))]
