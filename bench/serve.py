@@ -8,7 +8,7 @@ with notes of a made-up clinic of at most 128 tokens, over kept-alive connection
 * ``ready_seconds`` and ``memory_mb``: from the start of the process until it is ready, and what it
   then holds.
 * ``ours``: the median milliseconds of one request after the other; ``p99_ms`` beside it.
-* ``capacity``: requests a second that 64 clients get answered.
+* ``capacity``: requests a second that 64 clients get answered; ``broken``: connections that broke.
 * ``overload``: for ``--seconds``, requests come at twice that rate, whether answered or not. Each
   is answered with 200, or refused at once with 429 or 503 and Retry-After. In the end the store
   must hold every prediction that was acknowledged, its chain must verify, and the memory at each
@@ -56,6 +56,7 @@ from inference import make_network, make_peer, read_texts
 
 MOST_TOKENS = 128
 CLIENTS = 64
+IDLE = 3.0  # seconds; uvicorn closes a connection that was idle for 5
 WAIT = 60.0  # seconds for a service to become ready
 FREE = ("limits.rate=1000000", "limits.burst=1000000")  # one caller stands for all of them
 PEER = "peer"
@@ -101,13 +102,18 @@ class Answer:
 
 
 class Line:
-    """A kept-alive connection; plain HTTP/1.1, so that the client costs little."""
+    """A kept-alive connection; plain HTTP/1.1, so that the client costs little.
+
+    One that was idle for longer than servers keep it is opened anew, as every HTTP client does:
+    what breaks then is the service's doing.
+    """
 
     def __init__(self, port: int, token: str) -> None:
         self._port = port
         self._head = f"Host: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._used = 0.0
 
     async def post(self, path: str, body: Any) -> Answer:
         """One request; a connection that was closed is opened again before it."""
@@ -122,15 +128,19 @@ class Line:
         return await self._ask(f"GET {path} HTTP/1.1\r\n{self._head}\r\n".encode())
 
     async def _ask(self, sent: bytes) -> Answer:
+        if time.perf_counter() - self._used > IDLE:
+            self.close()
         if self._writer is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         assert self._reader is not None  # noqa: S101 - opened together
         try:
             self._writer.write(sent)
-            return await self._read(self._reader)
+            found = await self._read(self._reader)
         except BaseException:
             self.close()
             raise
+        self._used = time.perf_counter()
+        return found
 
     async def _read(self, reader: asyncio.StreamReader) -> Answer:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -269,23 +279,28 @@ async def ask_alone(process: Process, texts: Sequence[str]) -> list[float]:
     return spent
 
 
-async def fill(process: Process, texts: Sequence[str], seconds: float) -> float:
-    """Requests a second that `CLIENTS` clients get answered, each asking as soon as it may."""
-    end, done = time.perf_counter() + seconds, 0
+async def fill(process: Process, texts: Sequence[str], seconds: float) -> tuple[float, int]:
+    """Requests a second that `CLIENTS` clients get answered, each asking as soon as it may.
+
+    Returns:
+        these, and how many connections broke.
+    """
+    end, done, broken = time.perf_counter() + seconds, 0, 0
     turn = itertools.cycle(texts)
 
     async def ask() -> None:
-        nonlocal done
+        nonlocal done, broken
         line = Line(process.port, process.token)
         while time.perf_counter() < end:
-            # The peer resets connections when it has too much to do.
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            try:
                 answer = await line.post("/v1/diagnose", {"text": next(turn)})
                 done += answer.status == 200
+            except (OSError, asyncio.IncompleteReadError):
+                broken += 1
         line.close()
 
     await asyncio.gather(*(ask() for _ in range(CLIENTS)))
-    return done / seconds
+    return done / seconds, broken
 
 
 @dataclass
@@ -473,7 +488,7 @@ def main() -> None:
             for side, process in (("ours", ours), (PEER, peer))
         }
         peer.stop()
-        flooded = asyncio.run(overload(ours, texts, 2 * rates["ours"], seconds))
+        flooded = asyncio.run(overload(ours, texts, 2 * rates["ours"][0], seconds))
         flooded["lost"] = missing(url, PREDICTIONS, flooded.pop("accepted"))
         ours.stop()
         flooded["chain_rows"] = verify(url)
@@ -491,7 +506,8 @@ def main() -> None:
                 "p99_ms": {side: one["p99"] for side, one in of.items()},
                 "ready_seconds": round(ours.ready, 2),
                 "memory_mb": round(memory),
-                "capacity": {side: round(rate, 1) for side, rate in rates.items()},
+                "capacity": {side: round(rate, 1) for side, (rate, _) in rates.items()},
+                "broken": {side: broken for side, (_, broken) in rates.items()},
                 "overload": flooded,
                 **({"kills": killed} if killed else {}),
                 "precision": facts.precision,
