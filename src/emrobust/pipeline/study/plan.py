@@ -35,9 +35,12 @@ class _Single(_Recipe):
 
 
 class _Encoder(_Recipe):
-    """A checkpoint that every arm trains; ``paper``: the arms' printed numbers are its own."""
+    """What every arm trains: a checkpoint, or the network that ``settings`` name.
 
-    checkpoint: str
+    ``paper``: the arms' printed numbers are its own.
+    """
+
+    checkpoint: str | None = None
     paper: bool = False
 
 
@@ -141,9 +144,7 @@ def read(name: str, project: Project, only: Sequence[str] = ()) -> Plan:
 
 
 def _single(given: _Single) -> Row:
-    settings, missing = given.settings, ""
-    if given.checkpoint:
-        settings, missing = _with_encoder(given.checkpoint, settings)
+    settings, missing = _with_encoder(given.checkpoint, given.settings)
     return Row(
         key=given.key, name=given.name, settings=settings, paper=given.paper, missing=missing
     )
@@ -168,8 +169,10 @@ def _families(given: _File, project: Project) -> list[Row]:
     return rows
 
 
-def _with_encoder(name: str, settings: Settings) -> tuple[dict[str, Any], str]:
-    """Settings with the checkpoint, and why it cannot be had."""
+def _with_encoder(name: str | None, settings: Settings) -> tuple[Settings, str]:
+    """Settings with the checkpoint, if there is one, and why it cannot be had."""
+    if name is None:
+        return settings, ""
     whole = merge({"model": {"name": "transformer", "checkpoint": name}}, settings)
     try:
         checkpoint.locate(name)
