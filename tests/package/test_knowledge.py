@@ -14,7 +14,8 @@ from emrobust.evaluate.predictions import gather
 from emrobust.package import drift, knowledge, layout, lessons
 from emrobust.pipeline.export import export
 
-NOTES = ["咳嗽3天，胸痛。辅助检查未做。", "皮疹伴瘙痒2天。"]
+NOTES = ["咳嗽3天，胸痛，口服阿莫西林每日三次，输液。辅助检查未做。", "皮疹伴皮肤瘙痒2天。"]
+TITLES = {"lung": (), "skin": ("皮疹",)}
 
 
 def taught(rows=60, patients=None):
@@ -30,15 +31,18 @@ def taught(rows=60, patients=None):
 
 def test_findings_and_departments_of_few_patients_are_left_out(tmp_path):
     names = ("lung", "skin")
-    found = lessons.find_typical(taught(), names, 10, 0, "zh")
+    found = lessons.find_typical(taught(), TITLES, 10, 0, "zh")
     assert {of["term"] for of in found["lung"]} >= {"咳嗽", "胸痛"}
     assert "咳嗽" not in {of["term"] for of in found["skin"]}
     assert "辅助检查" not in {of["term"] for of in found["lung"]}, "no finding, but a heading"
+    done = {"口服", "po", "阿莫西林", "输液", "每日三次"}
+    assert not done & {of["term"] for of in found["lung"]}, "what was done is no finding"
+    assert {of["term"] for of in found["skin"]} == {"皮肤瘙痒"}, "nor is the diagnosis of itself"
     seen = lessons.count_departments(taught(), names, 10)
     assert seen["departments"] == ["呼吸科", "皮肤科"]
     assert seen["labels"] == {"lung": {"呼吸科": 1.0}, "skin": {"皮肤科": 1.0}}
     few = taught(patients=8)  # as many records, of four patients a label
-    assert lessons.find_typical(few, names, 10, 0, "zh") == {"lung": [], "skin": []}
+    assert lessons.find_typical(few, TITLES, 10, 0, "zh") == {"lung": [], "skin": []}
     assert lessons.count_departments(few, names, 10)["labels"] == {}
     runs.write_json(tmp_path / layout.DEPARTMENTS, seen)
     departments = knowledge.read_departments(tmp_path, names)
@@ -71,7 +75,7 @@ def test_records_are_shown_only_where_the_project_says_so(runs_of, project, prep
         update={"governance": project("tfidf", governance={"cases": "permitted"}).governance}
     )
     shown = taught()
-    lessons.write(tmp_path, allowed, ("lung", "skin"), shown, least=10, cases=4)
+    lessons.write(tmp_path, allowed, TITLES, shown, least=10, cases=4)
     lines = (tmp_path / layout.CASES).read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     assert sorted(row["labels"] for row in rows) == [["lung"], ["lung"], ["skin"], ["skin"]]

@@ -68,6 +68,15 @@ def test_sets_hold_what_they_promise(packages, easy):
         loaded.sets(probability, 0.7)
 
 
+@pytest.mark.parametrize("model", ["tfidf", "textcnn", "transformer"])
+def test_it_tells_where_a_model_reads_only_the_beginning(packages, model):
+    loaded = package.load(packages(model).folder)
+    whole, cut = "痛" * 62, "痛" * 65  # the networks read 64 tokens
+    assert [loaded.truncates(text) for text in (whole, cut)] == [False, model != "tfidf"]
+    if model == "textcnn":  # it reads normalised texts, which have no invisible spaces
+        assert not loaded.truncates("痛" * 64 + "\u200b")
+
+
 def test_it_holds_what_it_takes_and_nothing_of_the_records(runs_of, packages, easy):
     folder = packages("transformer").folder
     kinds = {file.suffix for file in folder.rglob("*") if file.is_file()}

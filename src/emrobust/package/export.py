@@ -222,7 +222,8 @@ def _write_lessons(
         return
     project = run.project
     learned = lessons.read(taught, "train")
-    notes += lessons.write(target, project, run.names, learned, least=least, cases=cases)
+    known_as = {name: run.label_set.titles.get(name, {}).values() for name in run.names}
+    notes += lessons.write(target, project, known_as, learned, least=least, cases=cases)
     known = lessons.read(taught, "validation")
     texts, own = _align(run, known)
     if len(texts) < _LEAST_REFERENCE:

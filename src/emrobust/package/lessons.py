@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from emrobust import records, rng, runs
+from emrobust import lexicon, records, rng, runs
 from emrobust.clinic import tables
 from emrobust.config import Project
 from emrobust.errors import ConfigError
@@ -71,14 +71,20 @@ def read(path: Path, split: str) -> Taught:
 
 
 def write(
-    folder: Path, project: Project, names: Sequence[str], taught: Taught, *, least: int, cases: int
+    folder: Path,
+    project: Project,
+    titles: Mapping[str, Collection[str]],
+    taught: Taught,
+    *,
+    least: int,
+    cases: int,
 ) -> list[str]:
     """Write findings, departments and cases; what was left out and why, sentence by sentence.
 
     Args:
         folder: the package.
         project: of the run.
-        names: the label set.
+        titles: label → its titles; the label set, in its order.
         taught: the training records.
         least: patients that must share what is told.
         cases: how many records to show; 0: none.
@@ -91,10 +97,10 @@ def write(
         folder / layout.FINDINGS,
         {
             "patients": least,
-            "labels": find_typical(taught, names, least, project.seed, project.language),
+            "labels": find_typical(taught, titles, least, project.seed, project.language),
         },
     )
-    seen = count_departments(taught, names, least)
+    seen = count_departments(taught, list(titles), least)
     if seen["departments"]:
         runs.write_json(folder / layout.DEPARTMENTS, {"patients": least, **seen})
     else:
@@ -105,23 +111,30 @@ def write(
 
 
 def find_typical(
-    taught: Taught, names: Sequence[str], least: int, seed: int, language: str
+    taught: Taught,
+    titles: Mapping[str, Collection[str]],
+    least: int,
+    seed: int,
+    language: str,
 ) -> dict[str, list[dict[str, Any]]]:
     """The surest findings of each label that so many of its patients state.
 
     Of Chinese notes they are the lexicon's terms and the clinic's findings, without headings: a
-    doctor gains nothing from 增高 or 辅助检查. Too few English ones are known to be picky.
+    doctor gains nothing from 增高 or 辅助检查. Too few English ones are known to be picky. A
+    diagnosis is no finding of itself.
     """
     if len(taught.texts) > _MOST_NOTES:
         drawn = rng.generator(seed, "findings").permutation(len(taught.texts))[:_MOST_NOTES]
         taught = taught.take(np.sort(drawn))
-    evidence = Evidence(taught.texts, taught.labels, names, taught.patients)
+    evidence = Evidence(taught.texts, taught.labels, list(titles), taught.patients)
     found = {}
-    for name in names:
+    for name, own in titles.items():
         typical = [
             of
             for of in evidence.typical(name)
-            if of.patients >= least and (language == "en" or _is_finding(of.term))
+            if of.patients >= least
+            and (language == "en" or _is_finding(of.term))
+            and not _is_called(of.term, (name, *own))
         ]
         found[name] = [
             {"term": of.term, "share": round(of.share, _DECIMALS)}
@@ -134,6 +147,12 @@ def _is_finding(term: str) -> bool:
     if _headings().find(f"{term}："):
         return False
     return mentions.is_finding(term) or term in _known_words()
+
+
+def _is_called(term: str, titles: Collection[str]) -> bool:
+    """Whether a term, or another word for the same, stands in one of the titles."""
+    forms = {term, *(form for owner in lexicon.load().owners(term) for form in owner.forms)}
+    return any(form.lower() in title.lower() for form in forms for title in titles)
 
 
 @functools.lru_cache(maxsize=1)

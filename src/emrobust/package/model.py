@@ -23,6 +23,7 @@ from emrobust.normalize import Normalizer, Scorer
 from emrobust.package import drift, engine, knowledge, layout, selftest, tokens
 from emrobust.package.drift import Reference
 from emrobust.package.knowledge import Cases, Departments, Missing, Similar, find_missing
+from emrobust.package.tokens import Reader
 
 Precision = Literal["auto", "fp32", "int8"]
 PRECISIONS = ("auto", "fp32", "int8")
@@ -46,6 +47,7 @@ class Package:
         departments: where the records of each label were seen; None where that is unknown.
         cases: training records that may be shown; None where there are none.
         drift: what validation records were like; None where the package does not say.
+        reader: how a network reads texts; None where the model reads all of any text.
     """
 
     folder: Path
@@ -61,6 +63,7 @@ class Package:
     departments: Departments | None = None
     cases: Cases | None = None
     drift: Reference | None = None
+    reader: Reader | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,6 +132,10 @@ class Package:
         """Typical findings of a label that a text does not state."""
         return find_missing(self.findings.get(label, ()), text, most)
 
+    def truncates(self, text: str) -> bool:
+        """Whether the model reads only the beginning of a text."""
+        return self.reader is not None and self.reader.truncates(text)
+
     def similar(self, text: str, most: int = 5) -> list[Similar]:
         """The cases that are most like a text."""
         return [] if self.cases is None else self.cases.similar(text, most)
@@ -170,7 +177,8 @@ def load(
     count = engine.count_threads(threads)
     layout.verify(folder, today)
     facts = runs.read_json(folder / layout.FACTS)
-    fp32, int8 = _answers(folder, facts, count, single=single, precision=precision)
+    reader = _open_reader(folder, facts)
+    fp32, int8 = _answers(folder, facts, reader, count, single=single, precision=precision)
     report = selftest.run(
         runs.read_json(folder / layout.SELFTEST),
         fp32,
@@ -198,6 +206,7 @@ def load(
         departments=knowledge.read_departments(folder, names),
         cases=knowledge.read_cases(folder, facts["language"]),
         drift=drift.read(folder, facts),
+        reader=reader,
     )
 
 
@@ -222,22 +231,33 @@ def _guarantees(saved: Mapping[str, Any]) -> dict[float, Guarantee]:
     }
 
 
-def _answers(
-    folder: Path, facts: Mapping[str, Any], threads: int, *, single: bool, precision: str
-) -> tuple[selftest.Answer, selftest.Answer | None]:
-    """From texts to probabilities, in fp32 and, where it is there and wanted, in int8."""
+def _open_reader(folder: Path, facts: Mapping[str, Any]) -> Reader | None:
     if facts["kind"] == "tfidf":
-        component = cast("Any", registry.get("model", "tfidf"))
-        return cast("selftest.Answer", component.load(folder / layout.MODEL).predict_proba), None
-    pool = None if single or threads == 1 else ThreadPoolExecutor(threads, "emrobust-batch")
+        return None
     normalizer = None
     if (folder / layout.NORMALIZER).is_dir():
         normalizer = Normalizer.load(folder / layout.NORMALIZER, _make_scorer)
-    encode = tokens.open_encoder(folder, facts["max_length"])
+    return Reader(tokens.open_encoder(folder, facts["max_length"]), normalizer)
+
+
+def _answers(
+    folder: Path,
+    facts: Mapping[str, Any],
+    reader: Reader | None,
+    threads: int,
+    *,
+    single: bool,
+    precision: str,
+) -> tuple[selftest.Answer, selftest.Answer | None]:
+    """From texts to probabilities, in fp32 and, where it is there and wanted, in int8."""
+    if reader is None:
+        component = cast("Any", registry.get("model", "tfidf"))
+        return cast("selftest.Answer", component.load(folder / layout.MODEL).predict_proba), None
+    pool = None if single or threads == 1 else ThreadPoolExecutor(threads, "emrobust-batch")
 
     def open_answer(name: str) -> selftest.Answer:
         session = engine.Session(folder / name, facts["pad"], threads if single else 1)
-        return _Network(session, encode, normalizer, pool, facts["task"])
+        return _Network(session, reader, pool, facts["task"])
 
     both = precision != "fp32" and (folder / layout.INT8).is_file()
     return open_answer(layout.FP32), open_answer(layout.INT8) if both else None
@@ -248,15 +268,13 @@ class _Network:
     """Texts → probabilities by one graph."""
 
     session: engine.Session
-    encode: tokens.Encode
-    normalizer: Normalizer | None
+    reader: Reader
     pool: ThreadPoolExecutor | None
     task: str
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Probabilities float32 [texts, labels]."""
-        read = list(texts) if self.normalizer is None else self.normalizer(texts)
-        logits = engine.compute(self.session, self.encode(read), self.pool)
+        logits = engine.compute(self.session, self.reader(texts), self.pool)
         return np.asarray(softmax(logits, axis=1) if self.task == "single" else expit(logits))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tokenizers import Tokenizer
 
 from emrobust import runs
 from emrobust.errors import RunError
-from emrobust.models.vocabulary import UNKNOWN, Vocabulary
+from emrobust.models.vocabulary import UNKNOWN, Vocabulary, tokenize
+from emrobust.normalize import Normalizer
 from emrobust.package.layout import TOKENIZER, VOCABULARY
 
 
@@ -23,6 +24,9 @@ class Encode(Protocol):
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """See the class."""
+
+    def truncates(self, text: str) -> bool:
+        """Whether it leaves out the end of a text, since that has too many tokens."""
 
 
 class SubwordEncoder:
@@ -50,6 +54,10 @@ class SubwordEncoder:
         """See `Encode`."""
         return [list(found.ids) for found in self._tokenizer.encode_batch_fast(list(texts))]
 
+    def truncates(self, text: str) -> bool:
+        """See `Encode`."""
+        return bool(self._tokenizer.encode(text).overflowing)
+
 
 class WordEncoder:
     """A vocabulary that was learned from training texts.
@@ -68,6 +76,34 @@ class WordEncoder:
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """See `Encode`."""
         return [self._vocabulary.encode(text, self._max_length) for text in texts]
+
+    def truncates(self, text: str) -> bool:
+        """See `Encode`."""
+        return len(tokenize(text)) > self._max_length
+
+
+class Reader(NamedTuple):
+    """Texts as a network reads them: normalised first where it learned so.
+
+    Attributes:
+        encode: the normalised texts' tokens.
+        normalizer: None where texts are read as they are.
+    """
+
+    encode: Encode
+    normalizer: Normalizer | None
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token numbers of each text, at least one of each."""
+        return self.encode(texts if self.normalizer is None else self.normalizer(texts))
+
+    def truncates(self, text: str) -> bool:
+        """Whether the network reads only the beginning of a text.
+
+        Normalisation may make a text longer (``BP`` becomes 血压), so it comes first.
+        """
+        (read,) = (text,) if self.normalizer is None else self.normalizer([text])
+        return self.encode.truncates(read)
 
 
 def open_encoder(folder: Path, max_length: int) -> Encode:

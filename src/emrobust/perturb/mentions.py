@@ -15,8 +15,9 @@ from emrobust import lexicon
 from emrobust.perturb import guards
 from emrobust.perturb.tokens import EDGE
 
-# Types of the lexicon that can be a finding.
-_FINDINGS = frozenset({"symptom", "sign", "disease", "tcm", "test", "vital", "procedure", "drug"})
+# Types of the lexicon that can be a finding: what was seen, felt or measured of a patient, or is
+# known of them. What was done for them is none: drugs, their routes (口服) and doses, operations.
+_FINDINGS = frozenset({"symptom", "sign", "disease", "tcm", "test", "vital"})
 _FORWARD = frozenset({"negation", "doubt"})
 _BACKWARD = frozenset({"denial", "normal", "question"})
 _ENDS = frozenset({EDGE, "turn", "question"})

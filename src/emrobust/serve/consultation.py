@@ -129,8 +129,8 @@ async def read_for(service: Service, served: Served, asked: Asked) -> Reading:
         language=str(served.package.facts["language"]),
         longest=service.settings.limits.characters,
     )
-    # De-identification takes milliseconds; the rest is quicker than another thread.
-    return read() if served.form.treat is None else await asyncio.to_thread(read)
+    # What is quick is quicker than another thread.
+    return await asyncio.to_thread(read) if served.form.is_slow else read()
 
 
 async def shadow(service: Service, served: Served, asked: Asked, about: About) -> None:

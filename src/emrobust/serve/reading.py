@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from emrobust import runs
 from emrobust.config import Deid
-from emrobust.package import Package, layout, tokens
+from emrobust.package import Package, layout
 from emrobust.serve.problem import RefusedError
 
 # Line ends and tabs are the only control characters that a note has; halves of a surrogate pair
@@ -107,41 +106,30 @@ class Form(NamedTuple):
     Attributes:
         fields: in the order joined.
         separator: between them.
-        is_cut: whether the model reads only the beginning of a text.
+        truncates: whether the model reads only the beginning of a text.
         treat: de-identifies a field as the training texts were; None where they were not.
+        is_slow: whether reading takes milliseconds, so that the event loop must not do it.
     """
 
     fields: tuple[str, ...]
     separator: str
-    is_cut: Callable[[str], bool] = lambda _: False
+    truncates: Callable[[str], bool] = lambda _: False
     treat: Treat | None = None
+    is_slow: bool = False
 
 
 def form_of(package: Package) -> Form:
     """The form that the package's training texts had."""
     saved: Mapping[str, Any] = runs.read_json(package.folder / layout.SOURCE)["columns_of"]
+    treat = _treat_as(package.deid())
+    normalizes = package.reader is not None and package.reader.normalizer is not None
     return Form(
         tuple(saved["columns"]["text"]),
         saved["separator"],
-        _measure_as(package),
-        _treat_as(package.deid()),
+        package.truncates,
+        treat,
+        is_slow=normalizes or treat is not None,
     )
-
-
-def _measure_as(package: Package) -> Callable[[str], bool]:
-    limit = int(package.facts.get("max_length", 0))
-    if not limit:  # the model reads all of a text
-        return lambda _: False
-
-    @functools.cache
-    def open_encoder() -> tokens.Encode:
-        return tokens.open_encoder(package.folder, limit + 1)
-
-    def is_cut(text: str) -> bool:
-        # Hardly a token is shorter than a character, so short texts need not be counted.
-        return len(text) > limit - 2 and len(open_encoder()([text])[0]) > limit
-
-    return is_cut
 
 
 def _treat_as(settings: Deid) -> Treat | None:
@@ -191,7 +179,7 @@ def read(given: str | Mapping[str, str], form: Form, *, language: str, longest: 
         code
         for code, is_so in (
             ("too_short", sum(map(str.isalpha, text)) < _FEWEST_LETTERS),
-            ("too_long", form.is_cut(text)),
+            ("too_long", form.truncates(text)),
             ("other_language", _is_foreign(text, language)),
             ("empty_field", blank),
         )
