@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from emrobust import clinic, config, records, runs
@@ -109,6 +111,7 @@ def test_prediction_writes_the_calibrated_probabilities_and_the_models_decisions
 def test_what_cannot_be_had_is_said_and_the_rest_appears(made, prepared, tmp_path):
     plain, pairs, _ = made
     changed, alone, old = tmp_path / "changed", tmp_path / "alone", tmp_path / "old"
+    outside = _with_probability(made[2].folder, tmp_path / "outside", 1.5)
     shutil.copytree(plain.folder, changed)
     (changed / training.HISTORY).write_text("[]", encoding="utf-8")
     shutil.copytree(plain.folder, old)
@@ -120,11 +123,14 @@ def test_what_cannot_be_had_is_said_and_the_rest_appears(made, prepared, tmp_pat
     runs.write_json(alone / training.PREPARED, {**about, "folder": str(tmp_path / "gone")})
     runs.write_manifest(alone, runs.read_json(alone / runs.MANIFEST)["facts"])
     out = tmp_path / "report"
-    measured, _ = evaluate(alone, out, baselines=[changed, old])
+    measured, _ = evaluate(alone, out, baselines=[changed, old, outside, made[2].folder])
     missing = found_in(out)["missing"]
     assert measured.n > 300
     assert "history.json was changed after it was written" in missing["baseline changed"]
     assert "another version" in missing["baseline old"]
+    assert "is 1.5, outside 0 to 1" in missing["baseline outside"]
+    (seeds,) = found_in(out)["significance"]["recipes"].values()
+    assert seeds["macro_f1"]["seeds"] == 2
     for part in ("suites", "slices", "discovery", "shift"):
         assert "Give the prepared folder with --data" in missing[part]
     page = (out / "report.html").read_text(encoding="utf-8")
@@ -134,6 +140,20 @@ def test_what_cannot_be_had_is_said_and_the_rest_appears(made, prepared, tmp_pat
     assert found_in(out)["missing"] == {}
     with pytest.raises(InputError, match="is not a prepared folder|holds other records"):
         evaluate(alone, out, data=_other(prepared, tmp_path / "other"))
+
+
+def _with_probability(folder, target, value):
+    """A copy of a run that stored this as the probability of its last test record's first label."""
+    shutil.copytree(folder, target)
+    file = target / training.PREDICTIONS
+    table = pq.read_table(file)
+    rows = table["probability"].to_pylist()
+    rows[-1][0] = value
+    place = table.schema.get_field_index("probability")
+    field = table.schema.field(place)
+    pq.write_table(table.set_column(place, field, pa.array(rows, field.type)), file)
+    runs.write_manifest(target, runs.read_json(target / runs.MANIFEST)["facts"])
+    return target
 
 
 def _other(prepared, target):
@@ -159,11 +179,13 @@ def test_broken_suites_leave_the_others_alone(made, prepared, tmp_path):
     assert "noise-paper" in found["suites"]
 
 
-def test_compare_takes_several_seeds_and_says_what_two_runs_cannot_tell(made):
+def test_compare_takes_several_seeds_and_says_what_two_runs_cannot_tell(made, tmp_path):
     plain, pairs, again = (run.folder for run in made)
     assert "no claim about their recipes" in lines_of_comparison([plain, pairs])[-1]
     lines = lines_of_comparison([plain, pairs, again])
     assert any("(2 seeds)" in line for line in lines)
     assert "fewer than 2 seeds" in lines[-1]
+    copy = shutil.copytree(plain, tmp_path / "copy")
+    assert "(one seed)" in lines_of_comparison([copy, plain, again])[1]
     with pytest.raises(InputError, match="needs two runs"):
         lines_of_comparison([plain])

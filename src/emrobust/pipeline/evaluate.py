@@ -62,6 +62,7 @@ def evaluate(
         of_run = evaluation.read(run, at, calibrator=calibrator)
         measured = evaluation.assess(run, of_run)
         beside, apart = _beside(run, others, at)
+        usable = [other for other in others if other.folder not in apart]
         found = evidence.collect(
             material.gather(
                 run, of_run, calibrator, scratch=Path(scratch), at=at, prepared=prepared
@@ -71,8 +72,9 @@ def evaluate(
             runs.write_text(
                 out / f"rejects-{name}.csv", (Path(scratch) / name / rejects.FILE).read_text()
             )
-        found = _with_seeds(found, run, of_run, others, at)
-    found = replace(found, missing={**found.missing, **broken, **apart})
+        found = _with_seeds(found, run, of_run, usable, at)
+    broken |= {f"baseline {folder.name}": why for folder, why in apart.items()}
+    found = replace(found, missing={**found.missing, **broken})
     runs.write_json(out / METRICS, {**measured.to_json(), "evidence": found.to_json()})
     context = replace(_context(run, beside, read, found), attacks=_attacks(out, run))
     write_report(out / REPORT, measured, context)
@@ -104,13 +106,14 @@ def _load_others(
 
 def _beside(
     run: Run, others: Sequence[Run], at: Path | None
-) -> tuple[tuple[OtherModel, ...], dict[str, str]]:
+) -> tuple[tuple[OtherModel, ...], dict[Path, str]]:
+    """The others' scores on the same records, and why some folders have none."""
     shown, apart = [], {}
     for other in others:
         try:
             shown.append(OtherModel(_name(other), *evaluation.beside(other, run, at)))
         except InputError as error:
-            apart[f"baseline {other.folder.name}"] = str(error)
+            apart[other.folder] = str(error)
     return tuple(shown), apart
 
 
@@ -132,7 +135,8 @@ def _with_seeds(
 
 
 def _recipes(measured: Sequence[tuple[Run, Measured]], project: config.Project) -> Significance:
-    """The last run's recipe against every other's."""
+    """The last run's recipe against every other's; a copy of a run is no other seed."""
+    measured = list({(_recipe(run), run.project.seed): (run, of) for run, of in measured}.values())
     aligned = evaluation.align([of for _, of in measured])
     keys = [_recipe(run) for run, _ in measured]
     order = [key for key in dict.fromkeys(keys) if key != keys[-1]] + [keys[-1]]
