@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -16,6 +16,7 @@ from emrobust.clinic import generate
 from emrobust.serve import app, service, settings
 from emrobust.serve.catalog import Wanted
 from emrobust.serve.store import keys
+from emrobust.serve.suggestions import Advice, Suggestion
 
 ROLES = ("clinician", "reviewer", "administrator")
 NOTE = "患者胸闷心悸3天，活动后加重，无发热。既往高血压病史10年。"
@@ -58,6 +59,30 @@ def served_package(tmp_path_factory, served_run) -> Path:
     folder = tmp_path_factory.mktemp("package") / "package"
     export(served_run, folder)
     return folder
+
+
+@pytest.fixture
+def advice() -> Callable[..., Advice]:
+    """A function that makes what a model says of a note: ``advice(*suggestions, **more)``."""
+
+    def make(*suggestions: Suggestion, **more: object) -> Advice:
+        found = suggestions or (
+            Suggestion("I20", "心绞痛|不稳定", ("I20",), 0.81, chosen=True, inside=True),
+            Suggestion("I21", "急性心肌梗死", ("I21",), 0.1, chosen=False, inside=True),
+            Suggestion("other", "其他", (), 0.05, chosen=True, inside=True),
+        )
+        values = {
+            "prediction": "0193b0a0-0000-7000-8000-000000000001",
+            "model": "zh@1",
+            "language": "zh",
+            "task": "multi",
+            "suggestions": found,
+            "at": "2026-11-22T10:00:00+00:00",
+            "coverage": 0.9,
+        }
+        return Advice(**{**values, **more})
+
+    return make
 
 
 @pytest.fixture

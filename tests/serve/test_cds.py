@@ -13,9 +13,8 @@ from emrobust.serve import cds
 from emrobust.serve.fhir.reading import Note
 from emrobust.serve.fhir.resources import ResourceError
 from emrobust.serve.problem import RefusedError
-from emrobust.serve.suggestions import Advice, Suggestion
+from emrobust.serve.suggestions import Suggestion
 
-PREDICTION = "0193b0a0-0000-7000-8000-000000000001"
 NOTE = Note(
     {"reference": "Patient/p1"},
     ("反复胸痛3天",),
@@ -23,24 +22,6 @@ NOTE = Note(
     date="2026-11-20",
 )
 INTENT = {"create", "update", "delete"}
-
-
-def advice(*suggestions, **more) -> Advice:
-    found = suggestions or (
-        Suggestion("I20", "心绞痛|不稳定", ("I20",), 0.81, chosen=True, inside=True),
-        Suggestion("I21", "急性心肌梗死", ("I21",), 0.1, chosen=False, inside=True),
-        Suggestion("other", "其他", (), 0.05, chosen=True, inside=True),
-    )
-    values = {
-        "prediction": PREDICTION,
-        "model": "zh@1",
-        "language": "zh",
-        "task": "multi",
-        "suggestions": found,
-        "at": "2026-11-22T10:00:00+00:00",
-        "coverage": 0.9,
-    }
-    return Advice(**{**values, **more})
 
 
 def walk(value, path="card"):
@@ -88,7 +69,7 @@ def check_card(card):
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("page", ["", "https://emrobust.hospital.example/"])
-def test_a_card_keeps_to_the_specification(language, page):
+def test_a_card_keeps_to_the_specification(advice, language, page):
     for more in (
         {},
         {"reasons": ("nothing_chosen",)},
@@ -101,7 +82,7 @@ def test_a_card_keeps_to_the_specification(language, page):
         assert NOTE.documents[0] not in json.dumps(card, ensure_ascii=False)
 
 
-def test_a_card_suggests_what_is_chosen_and_offers_the_rest_of_the_set():
+def test_a_card_suggests_what_is_chosen_and_offers_the_rest_of_the_set(advice):
     card = cds.card(advice(), NOTE)
     labels = [(one["label"], one["isRecommended"]) for one in card["suggestions"]]
     assert labels == [
@@ -113,18 +94,18 @@ def test_a_card_suggests_what_is_chosen_and_offers_the_rest_of_the_set():
     assert "2026-11-20" in card["detail"]
 
 
-def test_a_card_of_a_model_that_is_not_sure_has_nothing_to_accept():
+def test_a_card_of_a_model_that_is_not_sure_has_nothing_to_accept(advice):
     card = cds.card(advice(reasons=("set_too_wide",)), NOTE)
     assert "suggestions" not in card
     assert card["summary"] == "模型没有把握，不提出诊断"
 
 
-def test_a_card_warns_where_the_model_did_not_read_all():
+def test_a_card_warns_where_the_model_did_not_read_all(advice):
     assert cds.card(advice(warnings=("too_long",)), NOTE)["indicator"] == "warning"
     assert cds.card(advice(warnings=("empty_field",)), NOTE)["indicator"] == "info"
 
 
-def test_a_summary_is_cut_between_labels():
+def test_a_summary_is_cut_between_labels(advice):
     many = [
         Suggestion(f"L{n}", "很长的诊断名称" * 4, (), 0.9, chosen=True, inside=True)
         for n in range(9)
@@ -204,52 +185,3 @@ def test_another_visits_note_and_another_hook_are_refused():
     ):
         with pytest.raises(EmrobustError):
             cds.read(given, service)
-
-
-def row(**more):
-    result = {"probabilities": {"I20": 0.8, "I21": 0.1}, "chosen": ["I20"], **more}
-    return {"result": json.dumps(result)}
-
-
-def outcome(**more) -> cds.Outcome:
-    values = {
-        "card": PREDICTION,
-        "outcome": "overridden",
-        "outcomeTimestamp": "2026-11-22T10:00:00Z",
-    }
-    return cds.Outcome.model_validate({**values, **more})
-
-
-def test_an_accepted_suggestion_becomes_a_verdict():
-    ids = {
-        label: advice().name(Suggestion(label, "", (), 0, chosen=False, inside=False))
-        for label in ("I20", "I21")
-    }
-    taken = [{"id": ids["I20"]}]
-    feedback, event = cds.verdict(
-        outcome(outcome="accepted", acceptedSuggestions=taken), row(), "k1"
-    )
-    assert (feedback.verdict, feedback.labels, event) == ("accepted", (), None)
-    taken = [{"id": ids["I21"]}]
-    feedback, _ = cds.verdict(outcome(outcome="accepted", acceptedSuggestions=taken), row(), "k1")
-    assert (feedback.verdict, feedback.labels) == ("changed", ("I21",))
-    again, _ = cds.verdict(outcome(outcome="accepted", acceptedSuggestions=taken), row(), "k1")
-    assert again == feedback  # the same id: recorded once
-
-
-def test_an_override_keeps_its_code_and_never_the_clients_own_words():
-    reason = {"reason": {"code": "known-already"}, "userComment": "已知"}
-    feedback, event = cds.verdict(outcome(overrideReason=reason), row(), "k1")
-    assert (feedback.verdict, feedback.comment) == ("rejected", "已知")
-    assert event.detail["reason"] == "known-already"
-    _, event = cds.verdict(outcome(overrideReason={"reason": {"code": "病人张三"}}), row(), "k1")
-    assert "张三" not in str(event)
-
-
-def test_a_suggestion_of_another_card_is_refused():
-    with pytest.raises(RefusedError):
-        cds.verdict(
-            outcome(outcome="accepted", acceptedSuggestions=[{"id": str(uuid.uuid4())}]),
-            row(),
-            "k1",
-        )

@@ -9,10 +9,9 @@ import pytest
 
 from emrobust.serve.fhir import reading, writing
 from emrobust.serve.fhir.resources import ResourceError
-from emrobust.serve.suggestions import Advice, Suggestion
+from emrobust.serve.suggestions import Suggestion
 
 NOTE = "反复胸痛3天，活动后加重，休息可缓解。"
-PREDICTION = "0193b0a0-0000-7000-8000-000000000001"
 
 
 def document(text=NOTE, *, kind="text/plain", charset="utf-8", **more):
@@ -191,23 +190,12 @@ def test_parameters_may_hold_the_bundle():
     assert note.text("zh") == NOTE
 
 
-def advice(**more) -> Advice:
-    found = (
-        Suggestion("I20", "心绞痛", ("I20",), 0.8123456, chosen=True, inside=True),
-        Suggestion("I21", "急性心肌梗死", ("I21.900x001",), 0.1, chosen=False, inside=True),
-        Suggestion("心律失常", "心律失常", ("I47", "I48"), 0.01, chosen=True, inside=False),
-        Suggestion("other", "其他", (), 0.005, chosen=True, inside=False),
-    )
-    values = {
-        "prediction": PREDICTION,
-        "model": "zh@1",
-        "language": "zh",
-        "task": "multi",
-        "suggestions": found,
-        "at": "2026-11-22T10:00:00+00:00",
-        "coverage": 0.9,
-    }
-    return Advice(**{**values, **more})
+FOUND = (
+    Suggestion("I20", "心绞痛", ("I20",), 0.8123456, chosen=True, inside=True),
+    Suggestion("I21", "急性心肌梗死", ("I21.900x001",), 0.1, chosen=False, inside=True),
+    Suggestion("心律失常", "心律失常", ("I47", "I48"), 0.01, chosen=True, inside=False),
+    Suggestion("other", "其他", (), 0.005, chosen=True, inside=False),
+)
 
 
 def nodes(value):
@@ -219,9 +207,9 @@ def nodes(value):
         yield from nodes(child)
 
 
-def test_the_answer_is_a_preliminary_assessment_and_provisional_conditions():
+def test_the_answer_is_a_preliminary_assessment_and_provisional_conditions(advice):
     note = reading.of_bundle(bundle(encounter(), document()))
-    told = writing.bundle(advice(), note)
+    told = writing.bundle(advice(*FOUND), note)
     assessment, *conditions = [entry["resource"] for entry in told["entry"]]
     assert assessment["status"] == "preliminary"
     assert assessment["subject"] == note.subject
@@ -241,7 +229,9 @@ def test_the_answer_is_a_preliminary_assessment_and_provisional_conditions():
     assert NOTE not in json.dumps(told, ensure_ascii=False)
 
 
-def test_a_model_that_is_not_sure_makes_no_condition():
-    told = writing.bundle(advice(reasons=("set_too_wide",)), reading.of_bundle(bundle(document())))
+def test_a_model_that_is_not_sure_makes_no_condition(advice):
+    told = writing.bundle(
+        advice(*FOUND, reasons=("set_too_wide",)), reading.of_bundle(bundle(document()))
+    )
     (entry,) = told["entry"]
     assert "没有把握" in entry["resource"]["note"][0]["text"]

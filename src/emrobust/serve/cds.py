@@ -1,4 +1,4 @@
-"""CDS Hooks 2.0: what a client sends → the note, a diagnosis → cards, feedback → verdicts.
+"""CDS Hooks 2.0: what a client sends → the note, a diagnosis → cards.
 
 Pure mappings. No ``systemActions`` are ever given, since nothing shall be applied that nobody has
 seen, and nothing of a note is in a card. ``fhirServer`` and ``fhirAuthorization`` are not used:
@@ -7,22 +7,20 @@ the service makes no outward call.
 
 from __future__ import annotations
 
-import json
 import tomllib
 import uuid
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources as files
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emrobust.serve.fhir import reading, writing
 from emrobust.serve.fhir.reading import Note
 from emrobust.serve.fhir.resources import Id, ResourceError
 from emrobust.serve.problem import RefusedError
-from emrobust.serve.store import Event, Feedback
-from emrobust.serve.suggestions import Advice, Suggestion, suggestion_id
+from emrobust.serve.suggestions import Advice, Suggestion
 
 SECONDS = 0.5  # a client waits about so long
 _LONGEST_SUMMARY = 139  # characters: fewer than 140
@@ -33,13 +31,13 @@ Json = dict[str, Any]
 Hook = Literal["patient-view", "encounter-start"]
 
 
-class _Sent(BaseModel):
+class Sent(BaseModel):
     """Base of what clients send; they may add what later versions know."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Context(_Sent):
+class Context(Sent):
     """Where in the client's work the hook is."""
 
     userId: str = Field(  # noqa: N815 - CDS Hooks' name, as are those below
@@ -49,7 +47,7 @@ class Context(_Sent):
     encounterId: Id = ""  # noqa: N815
 
 
-class Call(_Sent):
+class Call(Sent):
     """A call of a service."""
 
     hook: Hook
@@ -62,50 +60,6 @@ class Call(_Sent):
         if self.hook == "encounter-start" and not self.context.encounterId:
             raise ValueError("encounter-start needs context.encounterId")
         return self
-
-
-class AcceptedSuggestion(_Sent):
-    """A suggestion that the user took."""
-
-    id: uuid.UUID
-
-
-class Reason(_Sent):
-    """Coding of an override reason."""
-
-    code: str
-    system: str = ""
-
-
-class Override(_Sent):
-    """Why a card was dismissed."""
-
-    reason: Reason = Reason(code="")
-    userComment: str = Field("", max_length=5000)  # noqa: N815
-
-
-class Outcome(_Sent):
-    """What became of one card."""
-
-    card: uuid.UUID
-    outcome: Literal["accepted", "overridden"]
-    acceptedSuggestions: tuple[AcceptedSuggestion, ...] = Field((), max_length=50)  # noqa: N815
-    overrideReason: Override = Override()  # noqa: N815
-    outcomeTimestamp: AwareDatetime  # noqa: N815
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.outcome == "accepted") != bool(self.acceptedSuggestions):
-            raise ValueError(
-                "acceptedSuggestions belong to the outcome `accepted`, and to it alone"
-            )
-        return self
-
-
-class Outcomes(_Sent):
-    """Feedback on some cards."""
-
-    feedback: Annotated[tuple[Outcome, ...], Field(min_length=1, max_length=100)]
 
 
 @cache
@@ -279,60 +233,3 @@ def _suggest(one: Suggestion, advice: Advice, note: Note, words: Mapping[str, st
         "isRecommended": one.chosen,
         "actions": [{"type": "create", "description": described, "resource": resource}],
     }
-
-
-def verdict(outcome: Outcome, row: Mapping[str, Any], actor: str) -> tuple[Feedback, Event | None]:
-    """What a client says of a card, as the store has it: the verdict, and the coded reason.
-
-    The same outcome sent twice has the same ids, and is recorded once.
-
-    Args:
-        outcome: of one card.
-        row: of the prediction, which is the card's.
-        actor: who says so.
-
-    Raises:
-        RefusedError: a suggestion that is none of the card's (422).
-    """
-    card_id = str(outcome.card)
-    taken = _labels_of(outcome, json.loads(row["result"]), card_id)
-    own = outcome.model_dump_json()
-    chosen = json.loads(row["result"])["chosen"]
-    same = not taken or set(taken) == set(chosen)
-    said: Literal["accepted", "changed", "rejected"] = (
-        "rejected" if outcome.outcome == "overridden" else "accepted" if same else "changed"
-    )
-    feedback = Feedback(
-        actor=actor,
-        prediction=card_id,
-        verdict=said,
-        labels=() if same else taken,
-        comment=outcome.overrideReason.userComment or None,
-        id=str(uuid.uuid5(outcome.card, f"{actor} {own}")),
-    )
-    known = {reason["code"] for reason in table()["override"]["reason"]}
-    code = outcome.overrideReason.reason.code
-    if not code:
-        return feedback, None
-    # A client may have reasons of its own; theirs are words that nobody checked.
-    detail = {"prediction": card_id, "reason": code if code in known else "of the client"}
-    event = Event(
-        actor=actor,
-        action="card overridden",
-        detail=detail,
-        id=str(uuid.uuid5(outcome.card, f"{actor} reason {own}")),
-    )
-    return feedback, event
-
-
-def _labels_of(outcome: Outcome, result: Mapping[str, Any], card_id: str) -> tuple[str, ...]:
-    names = {suggestion_id(card_id, label): label for label in result["probabilities"]}
-    taken = tuple(names.get(str(one.id), "") for one in outcome.acceptedSuggestions)
-    if "" in taken:
-        raise RefusedError(
-            422,
-            "unknown_suggestion",
-            "an accepted suggestion is none of its card's",
-            "Send the uuid of the card's own suggestion.",
-        )
-    return tuple(dict.fromkeys(taken))

@@ -56,6 +56,7 @@ def test_feedback_becomes_a_table_that_trains(clinic, old, served_run, tmp_path)
         answer(store, trains[1], (wrong,), "accepted")
         answer(store, trains[1], (wrong,), "changed", tuple(right), actor="dr. b")
         answer(store, trains[2], (wrong,), "rejected")
+        answer(store, trains[3], (wrong, names[0]), "partial", (wrong,))
         answer(store, "NEW1", (wrong,), "changed", tuple(right), text="胸闷三天，从未见过的一句。")
         answer(store, "NEW2", (wrong,), "accepted")
         answer(store, None, ("other",), "accepted", text="无编码。")
@@ -68,15 +69,17 @@ def test_feedback_becomes_a_table_that_trains(clinic, old, served_run, tmp_path)
     assert rows[tests[0]]["emrobust_label_source"] == "doctor"
     assert rows[trains[0]]["emrobust_label_source"] == "table and doctor"
     assert rows[trains[1]]["emrobust_label_source"] == "table and doctor"
-    assert rows[trains[2]]["emrobust_label_source"] == "table"
+    for record in trains[2:4]:  # what is wrong, or a part of what is right, makes no labels
+        assert rows[record]["emrobust_label_source"] == "table"
     assert rows["NEW1"]["emrobust_label_source"] == "doctor"
     assert len(rows) == len(old) + 1
     summary = json.loads((out / "summary.json").read_text())
-    assert (summary["reviewed"], summary["disputed"], summary["absent"]) == (7, 2, 1)
+    assert (summary["reviewed"], summary["disputed"], summary["absent"]) == (8, 3, 1)
     sheet = read(out / "review.csv")
     told = {(row["record_id"], row["verdict"], row["counts"]) for row in sheet}
     assert told == {
         (trains[1], "accepted", "no"), (trains[1], "changed", "yes"), (trains[2], "rejected", "no"),
+        (trains[3], "partial", "no"),
     }  # fmt: skip
     for private in ("table.csv", "review.csv"):
         assert (out / private).stat().st_mode & 0o077 == 0

@@ -80,6 +80,8 @@ def read(database: Database, model: str, start: dt.datetime) -> Answers:
         .join(PREDICTIONS, PREDICTIONS.c.id == FEEDBACK.c.prediction)
         .join(AUDIT, AUDIT.c.event == FEEDBACK.c.id)
         .where(PREDICTIONS.c.model == model, FEEDBACK.c.at >= clock.write(start))
+        # Of these only right labels are known, which would make a model look timid.
+        .where(FEEDBACK.c.verdict != "partial")
         .order_by(AUDIT.c.seq.desc())
         .limit(_MOST)
     )

@@ -39,7 +39,7 @@ class Tally:
         abstained: of these.
         labels: how often each label was chosen.
         latency: answers by seconds.
-        answered: prediction → its latest verdict.
+        answered: prediction → its latest verdict; one that was accepted in part is accepted.
     """
 
     requests: int = 0
@@ -111,7 +111,8 @@ class Ledger:
             for at, model, result in connection.execute(_PREDICTED.where(inside)):
                 self._count(at, model, json.loads(result))
             for at, model, prediction, verdict in connection.execute(_ANSWERED.where(inside)):
-                self._hours[model][at[:_HOUR]].answered[prediction] = verdict
+                said = "accepted" if verdict == "partial" else verdict
+                self._hours[model][at[:_HOUR]].answered[prediction] = said
         self._after = until
         self._forget()
         return until < last

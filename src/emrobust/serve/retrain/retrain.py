@@ -150,7 +150,7 @@ def _write_sheet(path: Path, disputed: Sequence[Verdict]) -> None:
         writer.writerow(_SHEET)
         for verdict in disputed:
             for word in verdict.words:
-                counts = word is verdict.last and word.verdict != "rejected"
+                counts = word is verdict.last and word.is_whole
                 writer.writerow(
                     [
                         word.record_id, "yes" if counts else "no", word.verdict,

@@ -25,7 +25,7 @@ class Word:
         model: that predicted.
         at: when it was said.
         actor: by whom.
-        verdict: accepted, changed or rejected.
+        verdict: accepted, changed, rejected, or partial.
         labels: what is right by it; empty where it was rejected.
     """
 
@@ -36,6 +36,11 @@ class Word:
     actor: str
     verdict: str
     labels: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it tells all that is right, so that it may stand for the record's labels."""
+        return self.verdict in ("accepted", "changed")
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,14 @@ class Verdict:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What doctors say is right; empty where the last of them rejected, or chose nothing."""
-        return self.last.labels
+        """What doctors say is right; empty where the last word does not tell all of it."""
+        return self.last.labels if self.last.is_whole else ()
 
     @property
     def disputed(self) -> bool:
-        """Whether words differ, or the last one only says what is wrong."""
-        said = {(word.verdict == "rejected", frozenset(word.labels)) for word in self.words}
-        return len(said) > 1 or self.last.verdict == "rejected"
+        """Whether words differ, or the last one does not tell all that is right."""
+        said = {(word.is_whole, frozenset(word.labels)) for word in self.words}
+        return len(said) > 1 or not self.last.is_whole
 
 
 def read(database: Database) -> dict[str, Verdict]:
@@ -95,7 +100,7 @@ def _words(database: Database) -> Iterator[Word]:
 
 
 def _labels(verdict: str, labels: str, result: str) -> tuple[str, ...]:
-    if verdict == "changed":
+    if verdict in ("changed", "partial"):
         return tuple(json.loads(labels))
     return tuple(json.loads(result)["chosen"]) if verdict == "accepted" else ()
 

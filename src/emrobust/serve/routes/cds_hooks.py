@@ -13,7 +13,8 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Security
 from fastapi.responses import Response
 from fastapi.security import HTTPAuthorizationCredentials
 
-from emrobust.serve import cds, gate, problem
+from emrobust.errors import NotFoundError
+from emrobust.serve import cds, cds_feedback, gate, problem
 from emrobust.serve import service as room
 from emrobust.serve.caller import Caller
 from emrobust.serve.cds_clients import ClientTokens
@@ -109,16 +110,26 @@ async def call(
     response_class=Response,
 )
 async def take_feedback(
-    name: str, outcomes: cds.Outcomes, caller: Client, service: Service
+    name: str, outcomes: cds_feedback.Outcomes, caller: Client, service: Service
 ) -> Response:
     """Record what became of cards, all of them or, where one is unknown, none."""
     cds.service_of(name)
     entries = []
     for one in outcomes.feedback:
         row = await asyncio.to_thread(service.store.prediction, str(one.card))
-        entries += [entry for entry in cds.verdict(one, row, caller.actor) if entry is not None]
+        exclusive = _is_exclusive(service, str(row["model"]))
+        told = cds_feedback.verdict(one, row, caller.actor, exclusive=exclusive)
+        entries += [entry for entry in told if entry is not None]
     await asyncio.gather(*map(service.record, entries))
     return Response(status_code=200)
+
+
+def _is_exclusive(service: room.Service, model: str) -> bool:
+    """Whether only one of a model's labels can be right; of a retired model nobody knows."""
+    try:
+        return service.catalog.find(model).package.task == "single"
+    except NotFoundError:
+        return False
 
 
 def refuse(error: ResourceError) -> Response:

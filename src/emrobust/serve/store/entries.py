@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import sqlalchemy as sa
 
@@ -29,6 +29,8 @@ _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 LONGEST = 200  # characters of a name, a label or an id
 MOST_LABELS = 5000
 
+# `partial`: somebody confirmed some of the labels, and nobody said anything of the others.
+Verdict: TypeAlias = Literal["accepted", "changed", "rejected", "partial"]
 Scalar: TypeAlias = str | int | float | bool | None
 
 
@@ -82,15 +84,16 @@ class Feedback:
     Attributes:
         actor: by whom.
         prediction: its id.
-        verdict: accepted, changed or rejected.
-        labels: what is right instead, where it was changed.
+        verdict: see `Verdict`.
+        labels: what is right instead, where it was changed; what is right, where it was accepted in
+            part.
         comment: kept, sealed, only where a text key is given.
         id: the same id twice is recorded once.
     """
 
     actor: str
     prediction: str
-    verdict: Literal["accepted", "changed", "rejected"]
+    verdict: Verdict
     labels: tuple[str, ...] = ()
     comment: str | None = field(default=None, repr=False)
     id: str = field(default_factory=new_id)
@@ -193,10 +196,10 @@ def _of_prediction(entry: Prediction, seal: Seal | None) -> Rows:
 
 
 def _of_feedback(entry: Feedback, seal: Seal | None) -> Rows:
-    if entry.verdict not in ("accepted", "changed", "rejected"):
-        raise InputError("a verdict is accepted, changed or rejected")
-    if (entry.verdict == "changed") != bool(entry.labels):
-        raise InputError("labels are given where a prediction is changed, and only there")
+    if entry.verdict not in get_args(Verdict):
+        raise InputError(f"a verdict is one of {', '.join(get_args(Verdict))}")
+    if (entry.verdict in ("changed", "partial")) != bool(entry.labels):
+        raise InputError("labels belong to the verdicts changed and partial, and to them alone")
     prediction = short(entry.prediction, "prediction", 36)
     detail = {"prediction": prediction, "verdict": entry.verdict}
     audit = _audit(entry, "feedback", None, None, detail)
