@@ -214,7 +214,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    count = given.texts or (256 if given.quick else 2048)
+    count = given.texts or (128 if given.quick else 2048)
     if given.data:
         texts, targets = read_texts(given.data, given.columns.split(","), given.label, count)
     else:
@@ -232,7 +232,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_encoder(folder, texts)
-        for _ in range(given.rounds or (2 if given.quick else 5)):
+        for _ in range(given.rounds or (1 if given.quick else 5)):
             measured["ours"].append(run_ours(folder, texts, targets))
             recipe, once = run_recipe(folder, texts, targets)
             measured["recipe"].append(recipe)
