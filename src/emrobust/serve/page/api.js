@@ -25,6 +25,12 @@ export const signOut = () => {
   sessionStorage.removeItem(KEPT);
 };
 
+const headersOf = (kind) => ({
+  Accept: "application/json, text/html, text/csv",
+  ...(key() ? { Authorization: `Bearer ${key()}` } : {}),
+  ...(kind ? { "Content-Type": kind } : {}),
+});
+
 const toFailure = async (answer) => {
   const problem = await answer.json().catch(() => ({}));
   const code = String(problem.type ?? "").replace(/^(urn:emrobust:|about:blank)/, "");
@@ -47,16 +53,13 @@ const send = async (path, options, patience) => {
 
 /**
  * Ask the service; its answer, where there is none an exception.
- * `json` is sent as JSON, `body` as it is. Addresses are relative, so the page also works behind
- * a proxy that puts the service under a path.
+ * `json` is sent as JSON. Addresses are relative, so the page also works behind a proxy that puts
+ * the service under a path.
  */
-export const ask = async (path, { method = "GET", json, body, signal, keepalive, patience = PATIENCE } = {}) => {
-  const headers = { Accept: "application/json, text/html, text/csv" };
-  if (key()) headers.Authorization = `Bearer ${key()}`;
-  if (json !== undefined) headers["Content-Type"] = "application/json";
-  else if (body !== undefined) headers["Content-Type"] = "application/octet-stream";
-  const content = json === undefined ? body : JSON.stringify(json);
-  const answer = await send(path, { method, headers, body: content, signal, keepalive }, patience);
+export const ask = async (path, { method = "GET", json, signal, keepalive, patience = PATIENCE } = {}) => {
+  const headers = headersOf(json === undefined ? null : "application/json");
+  const body = json === undefined ? undefined : JSON.stringify(json);
+  const answer = await send(path, { method, headers, body, signal, keepalive }, patience);
   if (!answer.ok) throw await toFailure(answer);
   return answer;
 };
@@ -65,3 +68,24 @@ export const askJson = async (path, options) => {
   const answer = await ask(path, options);
   return answer.status === 204 ? {} : answer.json();
 };
+
+/**
+ * Send a file; `onProgress(bytes)` is told how much of it is sent, which `fetch` does not tell.
+ * The answer as JSON, where there is none an exception.
+ */
+export const upload = (path, file, { signal, onProgress }) => new Promise((resolve, reject) => {
+  const request = new XMLHttpRequest();
+  const fail = (code) => () => reject(new Failure(0, { code }));
+  request.open("POST", path);
+  for (const [name, value] of Object.entries(headersOf("application/octet-stream"))) request.setRequestHeader(name, value);
+  request.upload.onprogress = (event) => onProgress(event.loaded);
+  request.onerror = fail("offline");
+  request.onabort = fail("stopped");
+  request.onload = () => {
+    const headers = { "Retry-After": request.getResponseHeader("Retry-After") ?? "" };
+    const answer = new Response(request.responseText, { status: request.status, headers });
+    (answer.ok ? answer.json() : toFailure(answer).then((failure) => Promise.reject(failure))).then(resolve, reject);
+  };
+  signal.addEventListener("abort", () => request.abort());
+  request.send(file);
+});

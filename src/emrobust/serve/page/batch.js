@@ -1,49 +1,39 @@
 // Tables: one is dropped, its job is watched, its result is taken home.
 import { ask, askJson } from "./api.js";
-import { by, fill, h, save } from "./dom.js";
+import { by, h, save } from "./dom.js";
 import { activeModels, chosenModel } from "./known.js";
+import { panel } from "./panel.js";
 import { tell } from "./trouble.js";
-import { moment, number, say, t } from "./words.js";
+import * as upload from "./upload.js";
+import { moment, number, t } from "./words.js";
 
 const EVERY = 1500;
-const UPLOAD_PATIENCE = 30 * 60_000;
+const DOWNLOAD_PATIENCE = 30 * 60_000;
 const MOVING = ["queued", "running"];
 let jobs = null;
-let sending = null; // the name of a table on its way
 const names = new Map(); // job → file name; the service keeps none, since it may name a patient
-let clock = 0;
-let shown = false;
-
-const place = () => by("batch");
 
 const send = async (file) => {
-  if (!file || sending) return;
-  sending = file.name;
-  draw();
+  if (!file || upload.isSending()) return;
   const model = by("batch-model")?.value ?? chosenModel()?.name;
   const ending = file.name.match(/\.[^.]*$/)?.[0] ?? ""; // the rest may name a patient
   const asked = new URLSearchParams({ name: `table${ending}`, ...(model ? { model } : {}) });
+  const sent = upload.send(file, `v1/batch?${asked}`);
+  own.draw();
+  by("sending-stop")?.focus();
   try {
-    const { job } = await askJson(`v1/batch?${asked}`, { method: "POST", body: file, patience: UPLOAD_PATIENCE });
-    names.set(job, file.name);
-    say(t("batch.queued", { name: file.name }));
+    names.set(await sent, file.name);
   } catch (failure) {
     tell(failure);
   }
-  sending = null;
-  await look();
+  own.draw();
+  by("batch-file")?.focus();
+  await own.refresh();
 };
 
 const look = async () => {
-  clearTimeout(clock);
-  try {
-    ({ jobs } = await askJson("v1/batch"));
-  } catch (failure) {
-    tell(failure, look);
-  }
-  if (!shown) return;
-  draw();
-  if (jobs?.some((job) => MOVING.includes(job.state))) clock = setTimeout(look, EVERY);
+  ({ jobs } = await askJson("v1/batch"));
+  return jobs.some((job) => MOVING.includes(job.state)) ? EVERY : 0;
 };
 
 const nameOf = (job) => names.get(job.id) ?? t("batch.nameless", { id: job.id.slice(-6) });
@@ -54,12 +44,12 @@ const cancel = async (job) => {
   } catch (failure) {
     tell(failure);
   }
-  await look();
+  await own.refresh();
 };
 
 const download = async (job, what, ending) => {
   try {
-    const answer = await ask(`v1/batch/${job.id}/${what}`, { patience: UPLOAD_PATIENCE });
+    const answer = await ask(`v1/batch/${job.id}/${what}`, { patience: DOWNLOAD_PATIENCE });
     save(await answer.blob(), `${nameOf(job).replace(/\.[^.]*$/, "")}-${ending}.csv`);
   } catch (failure) {
     tell(failure);
@@ -118,35 +108,20 @@ const drop = () => {
   const out = (event) => event.currentTarget.classList.remove("over");
   const dropped = (event) => { event.preventDefault(); out(event); send(event.dataTransfer.files[0]); };
   return h("label", { class: "drop", for: "batch-file", ondragover: over, ondragleave: out, ondrop: dropped },
-    file, h("b", {}, sending ? t("batch.sending", { name: sending }) : t("batch.drop")),
-    h("span", { class: "soft", id: "batch-kinds" }, t("batch.kinds")));
+    file, h("b", {}, t("batch.drop")), h("span", { class: "soft", id: "batch-kinds" }, t("batch.kinds")));
 };
 
-const draw = () => {
-  const focused = document.activeElement?.dataset?.focus ?? document.activeElement?.id;
-  fill(
-    place(),
-    h("section", { class: "sheet" }, h("div", { class: "row head" }, h("h1", {}, t("batch.title")), picker()),
-      h("p", { class: "soft" }, t("batch.how")), drop()),
-    h("section", { class: "sheet" }, h("h2", { id: "jobs-title" }, t("batch.jobs")), table()),
-  );
-  if (focused) place().querySelector(`[data-focus="${focused}"], [id="${focused}"]`)?.focus();
+const content = () => [
+  h("section", { class: "sheet" }, h("div", { class: "row head" }, h("h1", {}, t("batch.title")), picker()),
+    h("p", { class: "soft" }, t("batch.how")), upload.isSending() ? upload.shown() : drop()),
+  h("section", { class: "sheet" }, h("h2", { id: "jobs-title" }, t("batch.jobs")), table()),
+];
+
+const own = panel("batch", { content, look, forget: () => { jobs = null; } });
+export const { enter, leave } = own;
+
+/** Forget the names of files, which may name a patient, and stop what somebody else was sending. */
+export const forget = () => {
+  upload.stop();
+  names.clear();
 };
-
-export const enter = () => {
-  shown = true;
-  draw();
-  look();
-};
-
-export const leave = () => {
-  shown = false;
-  clearTimeout(clock);
-  jobs = null;
-  fill(place());
-};
-
-/** Forget the names of files, which may name a patient. */
-export const forget = () => names.clear();
-
-document.addEventListener("language", () => { if (shown) draw(); });

@@ -1,28 +1,18 @@
 // Which models and versions there are, what is known of them, and which of them answers.
 import { ask, askJson } from "./api.js";
 import { sections } from "./card.js";
-import { by, fill, h, save } from "./dom.js";
+import { by, h, save } from "./dom.js";
 import { allModels, may, refresh } from "./known.js";
 import { figures } from "./measures.js";
+import { panel } from "./panel.js";
 import { tell } from "./trouble.js";
 import { number, say, t } from "./words.js";
 
 const STATES = ["active", "shadow", "retired"];
-let shown = false;
 let card = null; // {name, page, parts}
 let measured = null; // {name, measures}
 
-const place = () => by("models");
 const full = (model) => `${model.name}@${model.version}`;
-
-const look = async () => {
-  try {
-    await refresh();
-  } catch (failure) {
-    tell(failure, look);
-  }
-  if (shown) draw();
-};
 
 const turn = async (model, state) => {
   const path = `v1/models/${encodeURIComponent(model.name)}/versions/${encodeURIComponent(model.version)}`;
@@ -32,7 +22,7 @@ const turn = async (model, state) => {
   } catch (failure) {
     tell(failure);
   }
-  await look();
+  await own.refresh();
   document.dispatchEvent(new Event("models"));
 };
 
@@ -41,8 +31,8 @@ const openMeasures = async (model) => {
     const measures = await askJson(`v1/models/${encodeURIComponent(full(model))}/measures`);
     measured = { name: full(model), measures };
     card = null;
-    draw();
-    by("measures-title").focus();
+    own.draw();
+    by("measures-title")?.focus();
   } catch (failure) {
     tell(failure);
   }
@@ -54,8 +44,8 @@ const openCard = async (model) => {
     const page = await answer.text();
     card = { name: full(model), page, parts: sections(page) };
     measured = null;
-    draw();
-    by("card-title").focus();
+    own.draw();
+    by("card-title")?.focus();
   } catch (failure) {
     tell(failure);
   }
@@ -88,37 +78,31 @@ const entry = (model) => h("li", { class: `sheet model ${model.state}`, "data-mo
 const drawCard = () => (card === null ? null : h("article", { class: "sheet model-card", "aria-labelledby": "card-title" },
   h("div", { class: "row head" }, h("h2", { id: "card-title", tabindex: "-1" }, t("models.card_of", { name: card.name })),
     h("button", { type: "button", onclick: () => save(new Blob([card.page], { type: "text/html" }), `${card.name}-card.html`) }, t("models.card_save")),
-    h("button", { type: "button", onclick: () => { card = null; draw(); } }, t("models.card_close"))),
+    h("button", { type: "button", onclick: () => { close(); own.draw(); } }, t("models.card_close"))),
   card.parts));
 
 const drawMeasures = () => (measured === null ? null : h("article", { class: "sheet", "aria-labelledby": "measures-title" },
   h("div", { class: "row head" }, h("h2", { id: "measures-title", tabindex: "-1" }, t("models.measures_of", { name: measured.name })),
-    h("button", { type: "button", onclick: () => { measured = null; draw(); } }, t("models.card_close"))),
+    h("button", { type: "button", onclick: () => { close(); own.draw(); } }, t("models.card_close"))),
   figures(measured.measures)));
 
-const draw = () => {
-  const models = allModels();
-  fill(
-    place(),
-    h("div", { class: "row head" }, h("h1", {}, t("models.title"))),
-    h("p", { class: "soft" }, t(may("administrator") ? "models.how" : "models.how_not")),
-    h("ul", { class: "models" }, models.map(entry)),
-    drawMeasures(),
-    drawCard(),
-  );
+const content = () => [
+  h("div", { class: "row head" }, h("h1", {}, t("models.title"))),
+  h("p", { class: "soft" }, t(may("administrator") ? "models.how" : "models.how_not")),
+  h("ul", { class: "models" }, allModels().map(entry)),
+  drawMeasures(),
+  drawCard(),
+];
+
+const look = async () => {
+  await refresh();
+  return 0;
 };
 
-export const enter = () => {
-  shown = true;
-  draw();
-  look();
-};
-
-export const leave = () => {
-  shown = false;
+const close = () => {
   card = null;
   measured = null;
-  fill(place());
 };
 
-document.addEventListener("language", () => { if (shown) draw(); });
+const own = panel("models", { content, look, forget: close });
+export const { enter, leave } = own;

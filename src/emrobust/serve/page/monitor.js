@@ -1,8 +1,8 @@
 // How the service and its models do: load, drift, calibration, feedback, and what to do about it.
 import { askJson } from "./api.js";
 import * as charts from "./charts.js";
-import { by, fill, h } from "./dom.js";
-import { tell } from "./trouble.js";
+import { h } from "./dom.js";
+import { panel } from "./panel.js";
 import { duration, either, moment, number, percent, t } from "./words.js";
 
 const EVERY = 60_000;
@@ -11,22 +11,13 @@ const ROWS = 12;
 let found = null;
 let hours = 24;
 let model = null;
-let clock = 0;
-let shown = false;
-
-const place = () => by("monitor");
 
 const look = async () => {
-  clearTimeout(clock);
   const asked = new URLSearchParams({ hours: String(hours), ...(model ? { model } : {}) });
-  try {
-    found = await askJson(`v1/monitor?${asked}`);
-  } catch (failure) {
-    tell(failure, look);
-  }
-  if (!shown) return;
-  draw();
-  clock = setTimeout(look, EVERY);
+  const [wanted, of] = [hours, model];
+  const told = await askJson(`v1/monitor?${asked}`);
+  if (wanted === hours && of === model) found = told; // else another was picked meanwhile
+  return EVERY;
 };
 
 const badge = (level = "unknown") => h("span", { class: `level ${level}` }, t(`level.${level}`));
@@ -141,29 +132,15 @@ const pick = (label, id, options, now, onPick) => h("label", { class: "pick" }, 
 
 const bar = () => h("div", { class: "row head" },
   h("h1", {}, t("monitor.title")),
-  (found?.models?.length ?? 0) > 1 ? pick(t("monitor.model"), "monitor-model", found.models.map((name) => [name, name]), found.model, (name) => { model = name; look(); })
+  (found?.models?.length ?? 0) > 1 ? pick(t("monitor.model"), "monitor-model", found.models.map((name) => [name, name]), found.model, (name) => { model = name; own.refresh(); })
     : h("span", { class: "soft" }, found?.model ?? ""),
-  pick(t("monitor.hours"), "monitor-hours", HOURS.map((count) => [String(count), t(`monitor.hours_${count}`)]), hours, (count) => { hours = Number(count); look(); }));
+  pick(t("monitor.hours"), "monitor-hours", HOURS.map((count) => [String(count), t(`monitor.hours_${count}`)]), hours, (count) => { hours = Number(count); own.refresh(); }));
 
-const draw = () => {
-  const focused = document.activeElement?.id;
-  const cards = found === null ? [h("p", { class: "soft" }, t("loading"))]
-    : [alarms(), h("div", { class: "cards" }, load(), latency(), feedback(), labels(), calibration(), input(), abstention())];
-  fill(place(), bar(), cards);
-  if (focused) place().querySelector(`[id="${focused}"]`)?.focus();
-};
+const content = () => [
+  bar(),
+  found === null ? h("p", { class: "soft" }, t("loading"))
+    : [alarms(), h("div", { class: "cards" }, load(), latency(), feedback(), labels(), calibration(), input(), abstention())],
+];
 
-export const enter = () => {
-  shown = true;
-  draw();
-  look();
-};
-
-export const leave = () => {
-  shown = false;
-  found = null;
-  clearTimeout(clock);
-  fill(place());
-};
-
-document.addEventListener("language", () => { if (shown) draw(); });
+const own = panel("monitor", { content, look, forget: () => { found = null; } });
+export const { enter, leave } = own;

@@ -69,6 +69,12 @@ const locale = () => (language === "zh" ? "zh-CN" : "en-GB");
 export const number = (value, digits = 0) =>
   value.toLocaleString(locale(), { maximumFractionDigits: digits, minimumFractionDigits: digits });
 
+/** A file's size. */
+export const bytes = (count) => {
+  if (count < 1e6) return `${number(Math.ceil(count / 1000))} KB`;
+  return `${number(count / 1e6, 1)} MB`;
+};
+
 /** A share: 0.812 → 81%; never 0% or 100% for what is only close to it. */
 export const percent = (value, digits = 0) => {
   const least = 1 / 10 ** (digits + 2);
