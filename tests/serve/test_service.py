@@ -251,7 +251,7 @@ def test_a_changed_package_is_refused_at_the_start(served_package, tmp_path):
 class TestSlowModel:
     @pytest.fixture
     def options(self):
-        return ["limits.deadline=2", "limits.queue=4", "limits.batch=2"]
+        return ["limits.deadline=2", "limits.queue=4", "limits.batch=2", "limits.wait=60"]
 
     @pytest.fixture
     def slow(self, opened, monkeypatch):

@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from emrobust import __version__
 from emrobust.serve import evidence, problem, routes
+from emrobust.serve.admission import Admission
 from emrobust.serve.fhir.outcome import Outcomes
 from emrobust.serve.service import Service
 from emrobust.serve.shield import Shield
@@ -30,6 +31,8 @@ def build(service: Service) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         lifespan=_live,
+        # FastAPI's own spans hold paths and queries, and an environment variable switches them on.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.service = service
     problem.install(app)
@@ -38,8 +41,18 @@ def build(service: Service) -> FastAPI:
         app.include_router(router)
     app.state.routes = [route for router in routers for route in router.routes]
     settings = service.settings
+    limits = settings.limits
+    admission = Admission(
+        app.state.routes, wait=limits.wait, least=limits.batch, most=limits.queue + limits.batch
+    )
     # The last one added stands outermost.
-    app.add_middleware(Shield, limits=settings.limits, metrics=service.metrics)
+    app.add_middleware(
+        Shield,
+        limits=limits,
+        metrics=service.metrics,
+        admission=admission,
+        tracer=service.tracer,
+    )
     app.add_middleware(Outcomes)
     if settings.serve.origins:
         app.add_middleware(

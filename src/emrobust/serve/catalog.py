@@ -67,6 +67,23 @@ class Wanted:
     version: str | None = None
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A package that was checked; the store knows nothing of it yet.
+
+    Attributes:
+        path: its folder.
+        name: of the model.
+        version: of the model.
+        checksum: of its manifest.
+    """
+
+    path: Path
+    name: str
+    version: str
+    checksum: str
+
+
 Watch = Callable[[str, int, float, float], None]
 
 
@@ -77,6 +94,27 @@ def parse(word: str) -> Wanted:
         return Wanted(Path(word))
     name, _, version = named.partition("@")
     return Wanted(Path(path), name, version or None)
+
+
+def check(wanted: Wanted) -> Candidate:
+    """Check every file of a package, and its name.
+
+    Raises:
+        RunError: it was changed, or is none.
+        ConfigError: its data-use record is over, or its name is none.
+    """
+    layout.verify(wanted.path)
+    project = str(runs.read_json(wanted.path / layout.FACTS)["project"])
+    checksum = runs.checksum(wanted.path / runs.MANIFEST)
+    name = wanted.name or re.sub(r"[^A-Za-z0-9._-]+", "-", project).strip("-.") or "model"
+    version = wanted.version or checksum[:8]
+    for given in (name, version):
+        if not _NAME.match(given):
+            raise ConfigError(
+                "a model's name and version have letters, digits and . _ - only",
+                "Give them: NAME@VERSION=FOLDER.",
+            )
+    return Candidate(wanted.path.absolute(), name, version, checksum)
 
 
 @final
@@ -106,14 +144,14 @@ class Catalog:
     def __iter__(self) -> Iterator[Served]:
         return iter(self._served.values())
 
-    def open(self, wanted: Sequence[Wanted]) -> None:
-        """Load the packages that are wanted, and those that the store knows as active or shadow.
+    def open(self, candidates: Sequence[Candidate]) -> None:
+        """Load these packages, and those that the store knows as active or shadow.
 
         Raises:
-            RunError: a package was changed, or is none.
-            ConfigError: no package, or a name that is none.
+            RunError: a package does not pass its own test.
+            ConfigError: there is no package.
         """
-        loaded = [self._load(self._register(one, _CONSOLE)) for one in wanted]
+        loaded = [self._load(self._register(one, _CONSOLE)) for one in candidates]
         self._put(*loaded)
         self._remember()
         for served in loaded:
@@ -164,10 +202,12 @@ class Catalog:
 
         Raises:
             RunError: it was changed, or is none.
+            ConfigError: its data-use record is over, or its name is none.
             StoreError: its version is known with another checksum.
         """
         async with self._changing:
-            version = await asyncio.to_thread(self._register, wanted, actor)
+            candidate = await asyncio.to_thread(check, wanted)
+            version = await asyncio.to_thread(self._register, candidate, actor)
             known = self._served.get((version.name, version.version))
             if known is not None:
                 return known
@@ -209,24 +249,13 @@ class Catalog:
         of_name = (served for served in self if served.version.name == name)
         return next((served for served in of_name if served.version.state == "active"), None)
 
-    def _register(self, wanted: Wanted, actor: str) -> Version:
-        layout.verify(wanted.path)
-        project = str(runs.read_json(wanted.path / layout.FACTS)["project"])
-        checksum = runs.checksum(wanted.path / runs.MANIFEST)
-        name = wanted.name or re.sub(r"[^A-Za-z0-9._-]+", "-", project).strip("-.") or "model"
-        version = wanted.version or checksum[:8]
-        for given in (name, version):
-            if not _NAME.match(given):
-                raise ConfigError(
-                    "a model's name and version have letters, digits and . _ - only",
-                    "Give them: NAME@VERSION=FOLDER.",
-                )
+    def _register(self, of: Candidate, actor: str) -> Version:
         return versions.register(
             self._database,
-            name=name,
-            version=version,
-            checksum=checksum,
-            path=str(wanted.path.absolute()),
+            name=of.name,
+            version=of.version,
+            checksum=of.checksum,
+            path=str(of.path),
             actor=actor,
         )
 

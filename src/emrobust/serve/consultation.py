@@ -18,7 +18,7 @@ from emrobust.serve.catalog import Served
 from emrobust.serve.diagnosis import Diagnosis
 from emrobust.serve.gate import Caller
 from emrobust.serve.reading import Reading
-from emrobust.serve.service import Service
+from emrobust.serve.service import ANSWERING, Service
 from emrobust.serve.store import Prediction
 from emrobust.serve.store.entries import LONGEST, new_id
 
@@ -122,6 +122,7 @@ async def consult(
 
 async def read_for(service: Service, served: Served, asked: Asked) -> Reading:
     """The text of a question as a version reads it."""
+    ANSWERING.set(served.full_name)
     read = functools.partial(
         reading.read,
         asked.given,

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 
-from emrobust.serve.catalog import Catalog, Wanted
+from emrobust.errors import ConfigError
+from emrobust.serve.catalog import Catalog, Wanted, check
 from emrobust.serve.gate import Gate
 from emrobust.serve.metrics import Metrics
 from emrobust.serve.monitor.monitor import Monitor
-from emrobust.serve.settings import ServeSettings
+from emrobust.serve.settings import ServeSettings, Telemetry
 from emrobust.serve.sign_in import TokenReader
 from emrobust.serve.store import Store, open_store
 from emrobust.serve.store.entries import Entry
 
+if TYPE_CHECKING:
+    from emrobust.serve.telemetry import Tracer
+
 _MOST_ASIDE = 64
+# The model that answers the request at hand, for its span.
+ANSWERING: ContextVar[str | None] = ContextVar("answering", default=None)
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Service:
         gate: who may ask.
         metrics: for Prometheus.
         monitor: looks at what the models are used on.
+        tracer: sends a span of each request; None: nowhere.
     """
 
     settings: ServeSettings
@@ -40,6 +48,7 @@ class Service:
     gate: Gate
     metrics: Metrics
     monitor: Monitor
+    tracer: Tracer | None = None
     _aside: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def record(self, entry: Entry) -> None:
@@ -66,19 +75,23 @@ class Service:
         self.gate.close()
         await asyncio.to_thread(self.monitor.close)
         await asyncio.to_thread(self.store.close)
+        if self.tracer is not None:
+            await asyncio.to_thread(self.tracer.close)
 
 
 def open_service(settings: ServeSettings, wanted: Sequence[Wanted]) -> Service:
-    """Open the store and load the models.
+    """Check the packages, then open the store and load the models.
 
     Raises:
         EmrobustError: a package, the store or a setting cannot be used.
     """
+    tracer = _open_tracer(settings.telemetry)
+    candidates = [check(one) for one in wanted]
     store = open_store(settings.store)
     try:
         metrics = Metrics()
         catalog = Catalog(store.database, settings, metrics.watch_batch)
-        catalog.open(wanted)
+        catalog.open(candidates)
         tokens = None if settings.sign_in.issuer is None else TokenReader(settings.sign_in)
         gate = Gate(store.doorkeeper, settings.limits, tokens)
         metrics.watch_queue(lambda: sum(served.batcher.waiting for served in catalog))
@@ -86,7 +99,20 @@ def open_service(settings: ServeSettings, wanted: Sequence[Wanted]) -> Service:
     except BaseException:
         store.close()
         raise
-    return Service(settings, store, catalog, gate, metrics, monitor)
+    return Service(settings, store, catalog, gate, metrics, monitor, tracer)
+
+
+def _open_tracer(settings: Telemetry) -> Tracer | None:
+    if settings.endpoint is None:
+        return None
+    try:
+        from emrobust.serve.telemetry import Tracer  # noqa: PLC0415 - an extra, seldom installed
+    except ImportError:
+        raise ConfigError(
+            "`telemetry.endpoint` needs packages that are not installed",
+            'Install them: pip install "emrobust[telemetry]".',
+        ) from None
+    return Tracer(settings.endpoint, settings.name)
 
 
 async def of(request: Request) -> Service:

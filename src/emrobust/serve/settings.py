@@ -58,6 +58,9 @@ class Limits(Section):
     characters: int = Field(20_000, ge=100, description="of a text")
     deadline: float = Field(5.0, gt=0.0, description="seconds until a request is given up (504)")
     queue: int = Field(256, ge=1, description="texts that may wait for a model; more get 503")
+    wait: float = Field(
+        1.0, gt=0.0, description="seconds that a request may wait for a model; more get 503"
+    )
     batch: int = Field(32, ge=1, le=1024, description="most texts that a model reads at once")
     rate: float = Field(50.0, gt=0.0, description="requests a second of a caller, in the long run")
     burst: int = Field(200, ge=1, description="requests of a caller at once")
@@ -80,6 +83,11 @@ class SignIn(Section):
     audience: str | None = Field(None, description="`aud` of the tokens")
     keys_url: str | None = Field(None, description="where the issuer's public keys (JWKS) are")
     keys_file: Path | None = Field(None, description="the same as a file; nothing is fetched")
+    client_id: str | None = Field(
+        None,
+        description="of the page, a public client of the issuer; absent: the page asks for a key",
+    )
+    scope: str = Field("openid profile", description="what the page asks the issuer for")
     role_claim: str = Field("roles", description="the claim that holds roles; a.b goes deeper")
     roles: dict[str, Role] = Field({}, description="the claim's value → role, where not its name")
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = Field(
@@ -89,6 +97,8 @@ class SignIn(Section):
     @model_validator(mode="after")
     def _whole(self) -> SignIn:
         if self.issuer is None:
+            if self.client_id is not None:
+                raise ValueError("a client_id needs an issuer")
             return self
         if self.audience is None:
             raise ValueError("an issuer needs an audience, or tokens for others would do")
@@ -96,6 +106,10 @@ class SignIn(Section):
             raise ValueError("give either keys_url or keys_file")
         if self.keys_url is not None and not _is_safe(self.keys_url):
             raise ValueError("keys_url must begin with https://, or be on this machine")
+        if self.client_id is not None and not _is_safe(self.issuer):
+            raise ValueError(
+                "with a client_id, issuer must begin with https://, or be on this machine"
+            )
         return self
 
 
@@ -119,6 +133,21 @@ class CdsHooks(Section):
         return self
 
 
+class Telemetry(Section):
+    """Spans of requests, for the hospital's own OpenTelemetry collector."""
+
+    endpoint: str | None = Field(
+        None, description="of the collector, OTLP over HTTP; absent: no spans"
+    )
+    name: str = Field("emrobust", min_length=1, description="of this service, as it is told there")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Telemetry:
+        if self.endpoint is not None and not _is_safe(self.endpoint):
+            raise ValueError("endpoint must begin with https://, or be on this machine")
+        return self
+
+
 class ServeSettings(Section):
     """A whole ``serve.toml``."""
 
@@ -129,6 +158,7 @@ class ServeSettings(Section):
     sign_in: SignIn = SignIn()
     cds_hooks: CdsHooks = CdsHooks()
     monitor: MonitorSettings = MonitorSettings()
+    telemetry: Telemetry = Telemetry()
 
 
 def load(path: Path | None = None, overrides: Sequence[str] = ()) -> ServeSettings:

@@ -2,7 +2,8 @@
 
 Pure ASGI, since a middleware on Starlette's base class would hold every body in memory twice. A
 request's body is read here, counted on its way, so that a route never sees half of one. Paths in
-`STREAMED` read their bodies themselves and have no deadline.
+`STREAMED` read their bodies themselves and have no deadline. What no model could answer soon
+(`emrobust.serve.admission`) is refused here, before anything is done for it.
 """
 
 from __future__ import annotations
@@ -10,18 +11,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Iterator
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emrobust.serve import problem
+from emrobust.serve.admission import Admission
 from emrobust.serve.metrics import Metrics
 from emrobust.serve.problem import RefusedError
+from emrobust.serve.service import ANSWERING
 from emrobust.serve.settings import Limits
 from emrobust.serve.store.entries import new_id
+
+if TYPE_CHECKING:
+    from emrobust.serve.telemetry import Tracer
 
 STREAMED = ("/v1/batch",)
 _BODY_SECONDS = 20.0
@@ -42,6 +50,11 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+# Made once, since refusing must be cheap when much is refused.
+_FULL = problem.respond(
+    503, "queue_full", "as many requests wait as can be answered soon", "Try again in a moment."
+)
+_FULL_HEADERS = list(_FULL.raw_headers)
 
 
 class _Answer:
@@ -78,12 +91,23 @@ class Shield:
         app: what is inside.
         limits: of requests.
         metrics: counts them.
+        admission: of those that a model must answer.
+        tracer: is told of each; None: nobody is.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        metrics: Metrics,
+        admission: Admission,
+        tracer: Tracer | None,
+    ) -> None:
         self._app = app
+        self._tracer = tracer
         self._limits = limits
         self._metrics = metrics
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; see the class."""
@@ -93,6 +117,7 @@ class Shield:
         start = time.perf_counter()
         request = new_id()
         answer = _Answer(send, request)
+        ANSWERING.set(None)
         try:
             await self._guard(scope, receive, answer)
         finally:
@@ -113,11 +138,34 @@ class Shield:
             await problem.unforeseen(error)(scope, receive, answer)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        """Read the body, then answer before the deadline, or stop when the caller hangs up."""
+        """Read the body, let it in where there is room, and answer it."""
+        route = self._admission.find(scope)
+        if route is not None and self._admission.is_full:
+            await self._turn_away(scope, route, answer)
+            return
         body = await _read(scope, receive, self._limits.body)
         if body is None:
             self._metrics.watch_hang_up()
-            return
+        elif route is None:
+            await self._answer(scope, receive, answer, body)
+        elif self._admission.is_full:  # since a slow body holds no place
+            await self._turn_away(scope, route, answer)
+        else:
+            self._admission.enter()
+            try:
+                await self._answer(scope, receive, answer, body)
+            finally:
+                self._admission.leave(answered=200 <= answer.status < 400)
+
+    async def _turn_away(self, scope: Scope, route: Route, answer: _Answer) -> None:
+        scope["route"] = route  # for metrics and the log; no router will see this request
+        retry = math.ceil(self._admission.retry) or 1
+        headers = [*_FULL_HEADERS, (b"retry-after", str(retry).encode())]
+        await answer({"type": "http.response.start", "status": 503, "headers": headers})
+        await answer({"type": "http.response.body", "body": _FULL.body})
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: _Answer, body: bytes) -> None:
+        """Answer before the deadline, or stop when the caller hangs up."""
         try:
             async with asyncio.timeout(self._limits.deadline) as answer.deadline:
                 with _watch(receive, answer) as gone:
@@ -135,9 +183,19 @@ class Shield:
             ) from None
 
     def _tell(self, scope: Scope, request: str, status: int, seconds: float) -> None:
-        """The access log: no query, no address of a record, no text."""
+        """The access log, and the span: no query, no address of a record, no text."""
         route = _route(scope)
         self._metrics.watch_request(route, status, seconds)
+        if self._tracer is not None:
+            self._tracer.tell(
+                request,
+                scope["method"],
+                route,
+                status,
+                model=ANSWERING.get(),
+                seconds=seconds,
+                parent=Headers(scope=scope).get("traceparent"),
+            )
         actor = scope.get("state", {}).get("actor", "-")
         _LOG.info(
             "%s %s %s %d %.1f ms %s", request, scope["method"], route, status, seconds * 1e3, actor

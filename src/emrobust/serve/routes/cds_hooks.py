@@ -16,6 +16,7 @@ from fastapi.security import HTTPAuthorizationCredentials
 from emrobust.errors import NotFoundError
 from emrobust.serve import cds, cds_feedback, gate, problem
 from emrobust.serve import service as room
+from emrobust.serve.admission import scored
 from emrobust.serve.caller import Caller
 from emrobust.serve.cds_clients import ClientTokens
 from emrobust.serve.consultation import Asked, consult
@@ -73,6 +74,7 @@ async def discover(service: Service) -> dict[str, Any]:
     responses={200: _OBJECT, **problem.responses(*problem.ANSWERED, 412)},
     response_model=None,
 )
+@scored
 async def call(
     name: str, asked: cds.Call, caller: Client, service: Service
 ) -> dict[str, Any] | Response:

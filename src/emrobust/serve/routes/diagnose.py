@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emrobust.serve import evidence, problem
 from emrobust.serve import service as room
+from emrobust.serve.admission import scored
 from emrobust.serve.consultation import Asked, Consultation, consult
 from emrobust.serve.gate import Clinician
 
@@ -93,6 +94,7 @@ class Diagnosed(BaseModel):
     response_model_exclude_none=True,
     responses=problem.responses(*problem.ANSWERED),
 )
+@scored
 async def diagnose(asked: DiagnoseAsked, caller: Clinician, service: Service) -> Diagnosed:
     """Rank the diagnoses of a note. It is recorded before it is answered."""
     found = await consult(service, caller, asked, coverage=asked.coverage)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from emrobust.errors import did_you_mean
 from emrobust.serve import evidence, problem
 from emrobust.serve import service as room
+from emrobust.serve.admission import scored
 from emrobust.serve.consultation import Asked, Consultation, Name, consult
 from emrobust.serve.gate import Clinician
 from emrobust.serve.problem import RefusedError
@@ -79,6 +80,7 @@ class Explained(BaseModel):
     response_model_exclude_none=True,
     responses=problem.responses(*problem.ANSWERED),
 )
+@scored
 async def explain(asked: ExplainAsked, caller: Clinician, service: Service) -> Explained:
     """Weigh the pieces of a note for some labels."""
     served = service.catalog.find(asked.model)

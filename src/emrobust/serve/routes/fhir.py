@@ -15,6 +15,7 @@ from pydantic.json_schema import JsonSchemaValue
 
 from emrobust import __version__
 from emrobust.serve import service as room
+from emrobust.serve.admission import scored
 from emrobust.serve.consultation import Asked, consult
 from emrobust.serve.fhir import outcome, reading, writing
 from emrobust.serve.fhir.resources import ResourceError
@@ -73,6 +74,7 @@ async def _is_json(request: Request) -> None:
     dependencies=[Depends(_is_json)],
     responses=_responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504, 507),
 )
+@scored
 async def diagnose(
     given: Annotated[
         dict[str, Any], Body(media_type=writing.MEDIA_TYPE), WithJsonSchema(_RESOURCE)

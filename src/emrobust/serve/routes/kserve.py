@@ -17,6 +17,7 @@ from emrobust import __version__
 from emrobust.errors import NotFoundError
 from emrobust.serve import diagnosis, problem
 from emrobust.serve import service as room
+from emrobust.serve.admission import scored
 from emrobust.serve.catalog import Served
 from emrobust.serve.consultation import About, Asked, entry_of, read_for
 from emrobust.serve.gate import Clinician
@@ -186,6 +187,7 @@ async def show_model_ready(
     response_model_exclude_none=True,
     responses=problem.responses(*problem.ANSWERED),
 )
+@scored
 async def infer(
     asked: InferAsked, name: str, caller: Clinician, service: Service, version: str | None = None
 ) -> Inferred:

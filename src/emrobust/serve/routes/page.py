@@ -11,14 +11,19 @@ import functools
 import hashlib
 import mimetypes
 from importlib import resources
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from emrobust.errors import NotFoundError
 from emrobust.serve import problem
+from emrobust.serve import service as room
+from emrobust.serve.settings import SignIn
+from emrobust.serve.shield import POLICY
 
 router = APIRouter(tags=["page"], include_in_schema=False)
+Service = Annotated[room.Service, Depends(room.of)]
 
 _ROOM = "emrobust.serve"
 _DOCUMENT = "index.html"
@@ -55,13 +60,35 @@ def read_page() -> Page:
 
 
 @router.get("/")
-async def show_page(request: Request) -> Response:
+async def show_page(request: Request, service: Service) -> Response:
     """The page itself."""
     page = read_page()
-    headers = {"ETag": f'"{page.version}"', "Cache-Control": "no-cache"}
+    headers = {
+        "ETag": f'"{page.version}"',
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": policy(service.settings.sign_in),
+    }
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(page.document, media_type="text/html", headers=headers)
+
+
+def policy(settings: SignIn) -> str:
+    """What the page may load and ask: the service, and the issuer where people sign in there."""
+    if settings.client_id is None:
+        return POLICY
+    parts = urlsplit(settings.issuer or "")
+    return f"{POLICY}; connect-src 'self' {parts.scheme}://{parts.netloc}"
+
+
+@router.get("/page/sign-in")
+async def show_sign_in(service: Service) -> dict[str, str]:
+    """Where the page's users can sign in beside their keys; open to all, since nobody has yet."""
+    settings = service.settings.sign_in
+    if settings.issuer is None or settings.client_id is None:
+        return {}
+    named = {"client_id": settings.client_id, "scope": settings.scope}
+    return {"issuer": settings.issuer, **named}
 
 
 @router.get("/page/{version}/{name}", responses=problem.responses(404))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from emrobust.package import Package
 from emrobust.serve import problem
 from emrobust.serve import service as room
+from emrobust.serve.admission import scored
 from emrobust.serve.consultation import Asked, consult
 from emrobust.serve.gate import Clinician
 from emrobust.serve.problem import RefusedError
@@ -60,6 +61,7 @@ class TriageAsked(Asked):
     response_model_exclude_none=True,
     responses=problem.responses(*problem.ANSWERED),
 )
+@scored
 async def triage(asked: TriageAsked, caller: Clinician, service: Service) -> Triaged:
     """Rank the departments for a note."""
     package = service.catalog.find(asked.model).package
