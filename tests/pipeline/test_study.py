@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,19 @@ def test_cells_are_runs_that_share_a_split_and_are_trained_once(made):
     times = [(folder / "manifest.json").stat().st_mtime_ns for folder in folders]
     assert run(made, only=("weak",)).rows["weak"] == found.rows["weak"]
     assert [(folder / "manifest.json").stat().st_mtime_ns for folder in folders] == times
+
+    other = run(made, "evaluate.bins=5", only=("weak",))
+    assert not other.rows["weak"].scores
+    assert "other settings or other data" in other.failed["weak-1"]
+    assert [(folder / "manifest.json").stat().st_mtime_ns for folder in folders] == times
+
+
+def test_a_training_ends_with_the_study_that_started_it(made, tmp_path):
+    project = config.load(made / "clinic" / clinic.PROJECT)
+    cell = cells.Cell(plan.read(str(made / "two.toml"), project).rows[0], 0, project)
+    process = cells._start(cell, tmp_path, 1)
+    process.stdin.close()  # as when whoever holds it is killed
+    assert process.wait(60) == -signal.SIGTERM
 
 
 def test_the_papers_study_names_what_cannot_be_had(made, monkeypatch):

@@ -20,7 +20,10 @@ def run_study(
     records: Annotated[int, typer.Option(min=400, help="Visits of the made-up clinic.")] = 20_000,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions of every row.")] = 5,
     rows: Annotated[str, typer.Option(help="Keys of the rows to train; absent: all.")] = "",
-    parallel: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
+    parallel: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trainings at a time; absent: 1, with --quick all processors."),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Run every part on little, to see that it runs.")
     ] = False,

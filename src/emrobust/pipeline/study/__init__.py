@@ -43,14 +43,15 @@ class Size(NamedTuple):
     Attributes:
         records: visits of the clinic.
         seeds: repetitions of every row.
-        parallel: processes that train at a time.
+        parallel: processes that train at a time; absent: one, and in a quick study one for each
+            processor, since so little work gains nothing from a second thread.
         only: keys of the rows; empty: all.
         quick: to see whether everything runs, not what is best.
     """
 
     records: int = 20_000
     seeds: int = 5
-    parallel: int = 1
+    parallel: int | None = None
     only: tuple[str, ...] = ()
     quick: bool = False
 
@@ -88,7 +89,8 @@ def run(
     study = plan.read(name, project, size.only)
     laid, missing = cells.lay_out(study, project, seeds, over)
     prepare(project, out / cells.DATA)
-    failed = cells.train(laid, out, size.parallel)
+    usual = cells.processors() if size.quick else 1
+    failed = cells.train(laid, out, size.parallel or usual)
     found = results.collect(study, project, laid, (missing, failed), out)
     facts = found.to_json()
     runs.write_json(out / JSON, facts)

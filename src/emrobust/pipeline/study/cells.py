@@ -10,17 +10,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from emrobust import config, progress, runs
+from emrobust import config, progress, records, runs
 from emrobust.config import Project
-from emrobust.errors import ConfigError
+from emrobust.errors import ConfigError, RunError
+from emrobust.pipeline.prepare import LABELS
 from emrobust.pipeline.study import plan
 from emrobust.pipeline.study.plan import Plan, Row
+from emrobust.train import run as training
 
 CELLS = "cells"
 DATA = "data"
 PROJECTS = "projects"
 LOGS = "logs"
-_COMMAND = "import sys; from emrobust.cli import main; sys.exit(main())"
+# When whoever started it dies, its input ends, and so does it: the next start trains the same cell.
+_COMMAND = """
+import os, signal, sys, threading
+watch = lambda: (os.read(0, 1), os.kill(os.getpid(), signal.SIGTERM))
+threading.Thread(target=watch, daemon=True).start()
+from emrobust.cli import main
+sys.exit(main())
+"""
 _PAUSE = 0.2
 
 
@@ -76,6 +85,8 @@ def lay_out(
 def train(cells: Sequence[Cell], out: Path, parallel: int) -> dict[str, str]:
     """Train what is not trained yet, several at a time; goes on where it was stopped.
 
+    A folder that holds a run with other settings or data is left as it is: that cell has failed.
+
     Args:
         cells: of the study, in order.
         out: of the study, with the prepared ``data/`` that all share; ``cells/``, ``projects/``
@@ -88,8 +99,12 @@ def train(cells: Sequence[Cell], out: Path, parallel: int) -> dict[str, str]:
     Raises:
         StorageError: the folder cannot be written.
     """
-    waiting = [cell for cell in cells if not (out / CELLS / cell.name / runs.MANIFEST).is_file()]
-    failed: dict[str, str] = {}
+    failed = _taken(cells, out)
+    waiting = [
+        cell
+        for cell in cells
+        if cell.name not in failed and not (out / CELLS / cell.name / runs.MANIFEST).is_file()
+    ]
     with progress.track("training the study", len(cells), "cells") as advance:
         advance(len(cells) - len(waiting))
         running: dict[str, subprocess.Popen[bytes]] = {}
@@ -99,7 +114,7 @@ def train(cells: Sequence[Cell], out: Path, parallel: int) -> dict[str, str]:
                     cell = waiting.pop(0)
                     running[cell.name] = _start(cell, out, parallel)
                 for name in list(_ended(running)):
-                    if running.pop(name).returncode:
+                    if _close(running.pop(name)):
                         failed[name] = _last_line(out / LOGS / f"{name}.log")
                     advance(1)
                 time.sleep(_PAUSE)
@@ -107,12 +122,39 @@ def train(cells: Sequence[Cell], out: Path, parallel: int) -> dict[str, str]:
             for process in running.values():
                 process.terminate()
             for process in running.values():
-                process.wait()
+                _close(process)
     return failed
+
+
+def processors() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _taken(cells: Sequence[Cell], out: Path) -> dict[str, str]:
+    """Cell → why it cannot be trained where its folder holds another run."""
+    data = runs.checksum(out / DATA / LABELS / records.FILE)
+    found = {}
+    for cell in cells:
+        try:
+            training.claim(
+                out / CELLS / cell.name, {"project": cell.project.public(), "data": data}
+            )
+        except RunError as error:
+            found[cell.name] = error.message
+    return found
 
 
 def _ended(running: Mapping[str, subprocess.Popen[bytes]]) -> Iterator[str]:
     return (name for name, process in running.items() if process.poll() is not None)
+
+
+def _close(process: subprocess.Popen[bytes]) -> int:
+    """Its exit status, once it has ended."""
+    status = process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+    return status
 
 
 def _start(cell: Cell, out: Path, parallel: int) -> subprocess.Popen[bytes]:
@@ -122,12 +164,12 @@ def _start(cell: Cell, out: Path, parallel: int) -> subprocess.Popen[bytes]:
     with runs.storage_errors(log):
         log.parent.mkdir(parents=True, exist_ok=True)
         writing: IO[bytes] = log.open("wb")
-    threads = max(1, len(os.sched_getaffinity(0)) // parallel)
+    threads = max(1, processors() // parallel)
     with writing:
         return subprocess.Popen(  # noqa: S603  # our own command on files that were just written
             [sys.executable, "-c", _COMMAND, "train", str(file),
              "--data", str(out / DATA), "--out", str(out / CELLS / cell.name)],
-            stdout=writing, stderr=subprocess.STDOUT,
+            stdin=subprocess.PIPE, stdout=writing, stderr=subprocess.STDOUT,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         )  # fmt: skip
 
