@@ -36,7 +36,8 @@ from emrobust.clinic.model import build
 from emrobust.encoder import checkpoint, embedded
 from emrobust.models.thresholds import macro_f1
 from emrobust.models.transformer import Transformer
-from emrobust.package import engine, export, graph, layout, load, tokens
+from emrobust.onnx import engine, graph
+from emrobust.package import export, layout, load, tokens
 from emrobust.pipeline.prepare import LABELS
 from emrobust.train import batches
 from emrobust.train import run as training

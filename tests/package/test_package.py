@@ -18,7 +18,8 @@ from emrobust import package, runs
 from emrobust.cli import app
 from emrobust.errors import ConfigError, InputError, RunError
 from emrobust.evaluate import run as evaluation
-from emrobust.package import engine, layout, selftest
+from emrobust.onnx import engine, probe
+from emrobust.package import layout
 from emrobust.pipeline.export import export
 from emrobust.pipeline.predict import predict
 from emrobust.pipeline.train import train
@@ -49,7 +50,7 @@ def test_it_gives_the_numbers_of_its_run(model, runs_of, packages, easy):
     assert loaded.names == run.names
     for precision in ("auto", "int8"):
         other = package.load(packages(model).folder, precision=precision, threads=1)
-        assert np.abs(other.predict_proba(texts) - expected).max() < selftest.INT8_LARGEST
+        assert np.abs(other.predict_proba(texts) - expected).max() < probe.INT8_LARGEST
     (alone,) = package.load(packages(model).folder, precision="fp32", single=True).predict_proba(
         texts[:1]
     )
@@ -148,7 +149,7 @@ def test_int8_that_differs_is_not_used_and_fp32_that_differs_refuses(copy, easy)
     with pytest.warns(RuntimeWarning, match="fp32 is used"):
         loaded = package.load(copy, precision="int8")
     assert loaded.report.precision == "fp32"
-    assert loaded.report.difference > selftest.INT8_LARGEST
+    assert loaded.report.difference > probe.INT8_LARGEST
     np.testing.assert_array_equal(loaded.predict_proba(easy(20)[0]), sound)
     shutil.copy(copy / layout.INT8, copy / layout.FP32)
     reseal(copy)

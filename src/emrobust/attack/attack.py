@@ -1,8 +1,8 @@
 """An attack: a goal, constraints, transformations and a search, run on many records in step.
 
 The searches of many records ask together: in each round their texts go through the constraints,
-then through the model in batches of equal width, and each search gets its answers. A record's
-outcome depends on nothing but its own text, the attack and the seed.
+then through the model, and each search gets its answers. A record's outcome depends on nothing but
+its own text, the attack and the seed.
 """
 
 from __future__ import annotations
@@ -156,11 +156,8 @@ def _round(attack: Attack, victim: Victim, active: Sequence[Attempt]) -> None:
     wanted = [attempt.trials() for attempt in active]
     fair = _allowed(attack.constraints, active, wanted)
     asked = [of.ask(trials, may) for of, trials, may in zip(active, wanted, fair, strict=True)]
-    answers = victim.quick([text for texts in asked for text in texts])
-    start = 0
-    for attempt, texts in zip(active, asked, strict=True):
-        attempt.learn(texts, answers[start : start + len(texts)])
-        start += len(texts)
+    for attempt, texts, answers in zip(active, asked, victim.quick(asked), strict=True):
+        attempt.learn(texts, answers)
     while hits := [(of, trial) for of in active if (trial := of.hit()) is not None]:
         exact = victim.exact([trial.edited for _, trial in hits])
         for (attempt, trial), answer in zip(hits, exact, strict=True):

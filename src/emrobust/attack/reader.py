@@ -28,13 +28,11 @@ class Reader:
     Args:
         network: as `Network.encode` and its call need it.
         max_length: tokens that it reads of a text.
-        batch_tokens: most tokens of a batch; a longer text goes alone.
     """
 
-    def __init__(self, network: Network, max_length: int, batch_tokens: int = BATCH_TOKENS) -> None:
+    def __init__(self, network: Network, max_length: int) -> None:
         self.network = network.eval()
         self.max_length = max_length
-        self.batch_tokens = batch_tokens
         self.device = next(network.parameters()).device
         self._bf16 = loop.uses_bf16("auto", self.device)
 
@@ -50,9 +48,9 @@ class Reader:
         }  # fmt: skip
         return cls(Transformer.new([], 1, settings), max_length=512)
 
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32 [texts, outputs]."""
-        return self._pass(texts, self.network)
+    def logits(self, groups: Sequence[Sequence[str]]) -> np.ndarray:
+        """Float32 [texts of all groups, outputs]."""
+        return self._pass([text for group in groups for text in group], self.network)
 
     def features(self, texts: Sequence[str]) -> np.ndarray:
         """Pooled states of an encoder, float32 [texts, width]."""
@@ -70,7 +68,7 @@ class Reader:
             torch.inference_mode(),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16),
         ):
-            for rows in _of_one_width(tokens.lengths, self.batch_tokens):
+            for rows in _of_one_width(tokens.lengths):
                 ids, mask = batches.pad(tokens, rows, self.network.pad)
                 given = call(ids.to(self.device), mask.to(self.device)).float().cpu().numpy()
                 if answers is None:
@@ -79,12 +77,12 @@ class Reader:
         return np.empty((0, 0), dtype=np.float32) if answers is None else answers
 
 
-def _of_one_width(lengths: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:
-    """Rows by padded width, cut into batches."""
+def _of_one_width(lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows by padded width, cut into batches; a longer text goes alone."""
     widths = np.maximum(-(-lengths // batches.STRIDE) * batches.STRIDE, batches.STRIDE)
     order = np.argsort(widths, kind="stable")
     cuts = np.flatnonzero(np.diff(widths[order])) + 1
     for rows in np.split(order, cuts) if len(order) else ():
-        size = max(batch_tokens // int(widths[rows[0]]), 1)
+        size = max(BATCH_TOKENS // int(widths[rows[0]]), 1)
         for start in range(0, len(rows), size):
             yield rows[start : start + size]

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from scipy.special import expit, softmax
 
 from emrobust.attack.goal import Floats, Mask
-from emrobust.attack.reader import BATCH_TOKENS, Reader
+from emrobust.attack.int8 import Int8Reader
+from emrobust.attack.reader import Reader
 from emrobust.errors import ModelError
+from emrobust.models.transformer import Transformer
+from emrobust.onnx import probe
 from emrobust.train import NeuralClassifier
 
 
 class Victim:
     """A fitted classifier, asked for probabilities.
 
-    A network is searched with quick, less exact passes. Whatever they call a success is asked
-    again by `exact`, which is the model's own prediction, so nothing is reported that a user of
-    the model would not see.
+    A network is searched with quick, less exact passes: an encoder on a processor in int8, if
+    that says nearly the same as the model on made-up texts, and any other in bf16. Whatever they
+    call a success is asked again by `exact`, which is the model's own prediction, so nothing is
+    reported that a user of the model would not see.
 
     Args:
         model: a fitted `TextClassifier`, or anything with its attributes ``predict_proba``,
             ``classes_``, ``task_`` and ``thresholds_``.
         names: the labels, in column order; absent: the model's classes.
-        batch_tokens: of the quick passes.
 
     Raises:
         ModelError: the model gives no probabilities.
     """
 
-    def __init__(
-        self, model: Any, names: Sequence[str] | None = None, batch_tokens: int = BATCH_TOKENS
-    ) -> None:
+    def __init__(self, model: Any, names: Sequence[str] | None = None) -> None:
         missing = [
             name
             for name in ("predict_proba", "classes_", "task_", "thresholds_")
@@ -50,9 +54,6 @@ class Victim:
         self.thresholds: Floats | None = None
         if self.task == "multi":
             self.thresholds = np.asarray(model.thresholds_, dtype=np.float64)
-        self._reader: Reader | None = None
-        if isinstance(model, NeuralClassifier):
-            self._reader = Reader(model.network_, model.max_length, batch_tokens)
 
     def exact(self, texts: Sequence[str]) -> Floats:
         """The model's own probabilities [texts, K]."""
@@ -60,18 +61,55 @@ class Victim:
             return np.zeros((0, len(self.names)))
         return np.asarray(self.model.predict_proba(list(texts)), dtype=np.float64)
 
-    def quick(self, texts: Sequence[str]) -> Floats:
-        """Nearly the same [texts, K], as quickly as the machine can."""
-        if self._reader is None or not texts:
-            return self.exact(texts)
+    def quick(self, groups: Sequence[Sequence[str]]) -> list[Floats]:
+        """Nearly the same, as quickly as the machine can.
+
+        Args:
+            groups: of texts; the answers for a group depend on no other.
+
+        Returns:
+            Probabilities [texts, K] of each group.
+        """
+        ends = np.cumsum([len(group) for group in groups])
+        if not len(ends) or not ends[-1]:
+            return [self.exact([]) for _ in groups]
+        if self.reader is None:
+            found = self.exact([text for group in groups for text in group])
+        else:
+            found = self._read(self.reader, groups)
+        return np.split(found, ends[:-1])
+
+    @functools.cached_property
+    def reader(self) -> Int8Reader | Reader | None:
+        """What answers quickly; None where the model is no network."""
+        model = self.model
+        if not isinstance(model, NeuralClassifier):
+            return None
+        network = model.network_
+        if isinstance(network, Transformer) and next(network.parameters()).device.type == "cpu":
+            try:
+                made = Int8Reader(network, model.max_length, torch.get_num_threads())
+            except ModelError:
+                pass  # ONNX cannot express it
+            else:
+                if self._agrees(made):
+                    return made
+        return Reader(network, model.max_length)
+
+    def _agrees(self, reader: Int8Reader) -> bool:
+        """Whether it says on made-up texts nearly what the model says."""
+        texts = probe.texts()
+        off = np.abs(self._read(reader, [[text] for text in texts]) - self.exact(texts))
+        return bool(off.max() <= probe.INT8_LARGEST and off.mean() <= probe.INT8_MEAN)
+
+    def _read(self, reader: Int8Reader | Reader, groups: Sequence[Sequence[str]]) -> Floats:
+        """Probabilities of all groups' texts [texts, K]."""
         normalizer = self.model.normalizer
-        read = list(texts) if normalizer is None else normalizer(list(texts))
-        logits = self._reader.logits(read).astype(np.float64)
-        if self.task == "single":
-            lifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-            chances: Floats = lifted / lifted.sum(axis=1, keepdims=True)
-            return chances
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -60.0, 60.0))))
+        if normalizer is not None:
+            groups = [normalizer(list(group)) for group in groups]
+        logits = reader.logits(groups).astype(np.float64)
+        chances: Floats = softmax(logits, axis=1) if self.task == "single" else expit(logits)
+        return chances
 
     def decide(self, probability: Floats) -> Mask:
         """What the model predicts for these probabilities [n, K]."""

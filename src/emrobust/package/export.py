@@ -21,7 +21,8 @@ from emrobust.labels import table as class_table
 from emrobust.models.estimator import TextClassifier
 from emrobust.models.network import Network, WordNetwork
 from emrobust.models.transformer import Transformer
-from emrobust.package import decisions, drift, graph, layout, lessons, measured, model, selftest
+from emrobust.onnx import graph, probe
+from emrobust.package import decisions, drift, layout, lessons, measured, model, selftest
 from emrobust.report import card
 from emrobust.train import run as training
 from emrobust.train.run import Run
@@ -101,7 +102,7 @@ def _about(run: Run) -> dict[str, Any]:
         "language": run.project.language,
         "task": run.project.labels.task,
         "model": run.project.model.name,
-        "int8_tolerance": selftest.INT8_LARGEST,
+        "int8_tolerance": probe.INT8_LARGEST,
     }
 
 
@@ -264,7 +265,7 @@ def _write_measures(
 
 def _write_selftest(fitted: TextClassifier, target: Path) -> None:
     """Made-up texts with the run's own answers; and the text that explanations start from."""
-    texts = selftest.texts()
+    texts = probe.texts()
     found = fitted.predict_proba(texts)
     runs.write_json(
         target / layout.SELFTEST,

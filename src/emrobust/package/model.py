@@ -20,7 +20,8 @@ from emrobust.evaluate.calibration import Calibrator, Guarantee, restore
 from emrobust.evaluate.calibration.abstention import certainty
 from emrobust.evaluate.calibration.conformal import sets
 from emrobust.normalize import Normalizer, Scorer
-from emrobust.package import drift, engine, knowledge, layout, selftest, tokens
+from emrobust.onnx import engine
+from emrobust.package import drift, knowledge, layout, selftest, tokens
 from emrobust.package.drift import Reference
 from emrobust.package.knowledge import Cases, Departments, Missing, Similar, find_missing
 from emrobust.package.tokens import Reader

@@ -1,25 +1,22 @@
 """Before a package answers anybody, it answers made-up texts whose answers it carries.
 
-int8 arithmetic differs between processors (without VNNI it may saturate) and does not pay on all
-of them, so both are looked at here, on the machine that will answer.
+int8 arithmetic differs between processors and does not pay on all of them, so both are looked at
+here, on the machine that will answer.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from importlib import resources
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from emrobust.errors import RunError
+from emrobust.onnx import probe
 
 # Probabilities of fp32 here against those of the run's own model, wherever that ran.
 FP32_TOLERANCE = 1e-3
-# Of int8 against fp32: the largest difference of any probability, and the mean of them all.
-INT8_LARGEST, INT8_MEAN = 0.15, 0.01
 
 Answer = Callable[[Sequence[str]], np.ndarray]
 
@@ -54,16 +51,6 @@ class Report(NamedTuple):
         )
 
 
-def texts() -> list[str]:
-    """Notes of the synthetic clinic and made-up English ones, then an empty and a long one.
-
-    The clinic's were drawn once (seed 20269999, block 0), so that they are the same for ever.
-    """
-    file = resources.files(__package__).joinpath("selftest_texts.json")
-    notes: list[str] = json.loads(file.read_text(encoding="utf-8"))
-    return [*notes, "", "".join(notes)]
-
-
 def run(
     given: dict[str, Any], fp32: Answer, int8: Answer | None, *, wanted: str, largest: float
 ) -> Report:
@@ -95,10 +82,10 @@ def run(
     differences = np.abs(np.stack([alone, int8(given["texts"])]) - sound)
     most, mean = float(differences.max(initial=0.0)), float(differences.mean())
     found = Report("fp32", most, mean, fp32_seconds, int8_seconds)
-    if not (most <= largest and mean <= INT8_MEAN):
+    if not (most <= largest and mean <= probe.INT8_MEAN):
         return found._replace(
             warning=f"int8 differs from fp32 by up to {most:.3f} (mean {mean:.4f}) on this "
-            f"machine, beyond {largest} (mean {INT8_MEAN}): fp32 is used, which is slower"
+            f"machine, beyond {largest} (mean {probe.INT8_MEAN}): fp32 is used, which is slower"
         )
     quicker = "int8" if int8_seconds < fp32_seconds else "fp32"
     return found._replace(precision=quicker if wanted == "auto" else wanted)
