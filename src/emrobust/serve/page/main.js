@@ -1,4 +1,5 @@
 // The page: who is asked in, which panel is shown, which language is spoken.
+import * as account from "./account.js";
 import { key, signIn, signOut } from "./api.js";
 import * as batch from "./batch.js";
 import * as diagnose from "./diagnose.js";
@@ -63,9 +64,40 @@ const drawModels = () => {
   fill(by("model"), active.map((model) => h("option", { value: model.name, selected: model === now }, model.name)));
 };
 
+/** The hospital's account where the service knows one, and the key. */
+const drawSignIn = async () => {
+  const hasAccount = (await account.offered()) !== null;
+  by("account-part").hidden = !hasAccount;
+  by("sign-submit").classList.toggle("main", !hasAccount);
+  by("sign-why").hidden = hasAccount;
+  const typing = by("key").value !== "" || (document.activeElement !== by("key") && document.activeElement !== document.body);
+  if (hasAccount && !typing) by("account").focus();
+};
+
+const signInByAccount = async () => {
+  hush();
+  try {
+    await account.begin();
+  } catch (failure) {
+    tell(failure, signInByAccount);
+  }
+};
+
+/** Come back from the hospital's sign-in, where the browser was there. */
+const comeBack = async () => {
+  try {
+    return await account.finish(signIn);
+  } catch (failure) {
+    lock();
+    tell(failure, signInByAccount);
+    return false;
+  }
+};
+
 /** Ask for the key; what is on the page belongs to somebody who is no longer signed in. */
 const lock = () => {
   diagnose.clear(); // sends a verdict that waits, while there is a key
+  account.forget();
   signOut();
   batch.forget();
   known.leave();
@@ -76,6 +108,12 @@ const lock = () => {
   by("sign-in").hidden = false;
   drawCaller();
   by("key").focus();
+  drawSignIn();
+};
+
+const signOutByHand = () => {
+  account.askAgain();
+  lock();
 };
 
 const enter = async () => {
@@ -110,7 +148,8 @@ const listen = () => {
   for (const tab of by("tabs").children) tab.addEventListener("click", () => show(nameOf(tab)));
   by("language").addEventListener("click", () => { words.swap().catch(tell); });
   by("sign-form").addEventListener("submit", submitKey);
-  by("sign-out").addEventListener("click", lock);
+  by("sign-out").addEventListener("click", signOutByHand);
+  by("account").addEventListener("click", signInByAccount);
   by("model").addEventListener("change", () => { known.choose(by("model").value); diagnose.useModel(); });
   addEventListener("hashchange", () => { if (keyFromAddress()) enter(); });
   document.addEventListener("locked", lock);
@@ -122,5 +161,6 @@ keyFromAddress();
 await words.start();
 listen();
 await diagnose.start();
+await comeBack();
 if (key()) await enter();
-else lock();
+else if (by("sign-in").hidden) lock();
