@@ -241,10 +241,11 @@ def test_a_changed_package_is_refused_at_the_start(served_package, tmp_path):
     given = settings.load(None, [f"store.url={tmp_path / 's.db'}"])
     with pytest.raises(RunError, match=r"thresholds\.json"):
         service.open_service(given, [Wanted(copy)])
-    with pytest.raises(ConfigError, match="no model to serve"):
-        service.open_service(given, [])
     with pytest.raises(ConfigError, match="letters, digits"):
         service.open_service(given, [Wanted(served_package, "a b", "1")])
+    assert not (tmp_path / "s.db").exists()  # no store is made for what cannot be served
+    with pytest.raises(ConfigError, match="no model to serve"):
+        service.open_service(given, [])
     assert catalog.parse("n@v=/p") == Wanted(catalog.Path("/p"), "n", "v")
 
 
