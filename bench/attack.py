@@ -9,27 +9,36 @@ way TextAttack runs it: one record after the other, each word deleted to rank th
 of a word asked at once, batches of 32 in float32 padded to their longest. It has none of
 TextAttack's own costs per text. Both sides get the same words, candidates and constraints.
 
+Where TextAttack can be imported (docs/attack.md says how), its own GreedyWordSwapWIR runs too, with
+the same model, goal, candidates of a word, constraints and budget (``textattack``,
+``ratio_textattack``). It cuts words by itself and ranks all of them, those without a candidate too.
+
 ``ours`` and ``peer`` are records a second, ``minutes_per_1000`` is ours for 1,000 records. Sides
-run in turn; each side's median counts. ``successes`` and ``queries`` are told a record, so that
-one can see that both do the same work.
+run in turn; each side's median counts. ``successes`` and ``queries`` are told an attacked record
+of the peers' records, so that one can see that the sides do the same work; ``fp32`` is ours with
+the search's passes in float32 as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import json
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from emrobust import attack, records, rng
+from emrobust import attack, perturb, records, rng
 from emrobust.attack.attempt import Subject, make_trial
+from emrobust.attack.constraint import Trial
 from emrobust.attack.goal import Case
+from emrobust.attack.units import group
 from emrobust.clinic.chart import write_block
 from emrobust.clinic.model import build
 from emrobust.perturb import Edit
@@ -148,6 +157,84 @@ def search_plainly(
     return False, queries
 
 
+class Exact(attack.Victim):
+    """A victim that is searched with its own predictions."""
+
+    reader = None
+
+
+def candidates(made: attack.Attack, word: str) -> list[str]:
+    """What a word may become."""
+    random = Random(0)  # noqa: S311 - no secret
+    edits = (edit for of in made.transformations for edit in of.edits(word, random))
+    changed = [perturb.apply(word, (of,)) for unit in group(word, edits, 99) for of in unit.edits]
+    return changed[: made.each]
+
+
+def compare(before: str, after: str) -> Trial | None:
+    """A trial of the characters that differ; None where more has changed."""
+    if len(before) != len(after):
+        return None
+    places = (place for place in range(len(before)) if before[place] != after[place])
+    return Trial(before, tuple(Edit(k, k + 1, after[k]) for k in places), after)
+
+
+def build_textattack(model: NeuralClassifier, made: attack.Attack) -> Any:
+    """TextAttack's own greedy search; the record's case is put into its goal function."""
+    ta = importlib.import_module("textattack")
+
+    def derive(base: Any, **members: Any) -> Any:
+        return type("Ours", (base,), members)
+
+    def keeps(_: Any, changed: Any, original: Any) -> bool:
+        trial = compare(original.text, changed.text)
+        return trial is not None and all(of.allows([trial])[0] for of in made.constraints)
+
+    wrapper = derive(
+        ta.models.wrappers.ModelWrapper, model=None, __call__=lambda _, texts: ask(model, texts)
+    )
+    goal = derive(
+        ta.goal_functions.GoalFunction,
+        case=None,
+        _process_model_outputs=lambda _, __, answers: answers,
+        _get_score=lambda of, answer, _: made.goal.score(of.case, answer.numpy()[None])[0],
+        _is_goal_complete=lambda of, answer, _: made.goal.reached(of.case, answer.numpy()[None])[0],
+        _goal_function_result_type=lambda _: (
+            ta.goal_function_results.ClassificationGoalFunctionResult
+        ),
+    )
+    swap = derive(
+        ta.transformations.word_swaps.WordSwap,
+        _get_replacement_words=lambda _, word: candidates(made, word),
+    )
+    kept = derive(ta.constraints.Constraint, _check_constraint=keeps)
+    return ta.Attack(
+        goal(wrapper(), query_budget=made.budget),
+        [kept(compare_against_original=True)],
+        swap(),
+        ta.search_methods.GreedyWordSwapWIR("delete"),
+    )
+
+
+def run_textattack(model: NeuralClassifier, subjects: Sequence[Subject], budget: int) -> Done:
+    """TextAttack, a record at a time; records with nothing to gain are left out untimed."""
+    made = attack.compose(attack.find(RECIPE), GOAL, budget=budget)
+    victim = attack.Victim(model)
+    search = build_textattack(model, made)
+    seconds, results = 0.0, []
+    for subject in subjects:
+        answer = ask(model, [subject.text])
+        decided = victim.decide(answer)[0]
+        case = Case(victim.names, subject.truth, answer[0], decided, victim.thresholds)
+        if made.goal.attackable(case):
+            search.goal_function.case = case
+            start = time.perf_counter()
+            results.append(search.attack(subject.text, 0))
+            seconds += time.perf_counter() - start
+    hits = sum(type(of).__name__ == "SuccessfulAttackResult" for of in results)
+    return Done(seconds, len(results), hits, sum(of.num_queries for of in results))
+
+
 def rate(done: Sequence[Done]) -> float:
     return statistics.median(of.attacked / of.seconds for of in done)
 
@@ -174,26 +261,38 @@ def main() -> None:
         )
     ]
     few = subjects[: given.peer_records]
-    run_ours(victim, few, 10)  # tables are read, kernels are made
-    ours, peer = [], []
+    run_ours(victim, few, 10)  # tables are read, kernels are made, the graph is written
+    sides: dict[str, Callable[[], Done]] = {
+        "ours": lambda: run_ours(victim, subjects, given.budget),
+        "peer": lambda: run_peer(model, few, given.budget),
+    }
+    if importlib.util.find_spec("textattack") is not None:
+        sides["textattack"] = lambda: run_textattack(model, few, given.budget)
+    done: dict[str, list[Done]] = {name: [] for name in sides}
     for _ in range(given.rounds):
-        ours.append(run_ours(victim, subjects, given.budget))
-        peer.append(run_peer(model, few, given.budget))
+        for name, run in sides.items():
+            done[name].append(run())
+    rates = {name: rate(of) for name, of in done.items()}
+    done["ours"] = [run_ours(victim, few, given.budget)]
+    done["fp32"] = [run_ours(Exact(model), few, given.budget)]
+    real = rates.get("textattack")
     print(
         json.dumps(
             {
                 "name": "attack",
-                "ours": rate(ours),
-                "peer": rate(peer),
-                "ratio": rate(ours) / rate(peer),
+                "ours": rates["ours"],
+                "peer": rates["peer"],
+                "ratio": rates["ours"] / rates["peer"],
                 "unit": "attacked records/s",
                 "peer_name": "GreedyWordSwapWIR written plainly, batch 32, float32",
-                "minutes_per_1000": 1000 / rate(ours) / 60,
+                "textattack": real,
+                "ratio_textattack": None if real is None else rates["ours"] / real,
+                "minutes_per_1000": 1000 / rates["ours"] / 60,
                 "threads": torch.get_num_threads(),
                 "budget": given.budget,
                 **{
                     f"{key}_{name}": getattr(of[0], key) / max(of[0].attacked, 1)
-                    for name, of in (("ours", ours), ("peer", peer))
+                    for name, of in done.items()
                     for key in ("successes", "queries")
                 },
             }
