@@ -162,9 +162,12 @@ def _headings() -> Sections:
 
 @functools.lru_cache(maxsize=1)
 def _known_words() -> frozenset[str]:
-    """Wordings of findings that the lexicon takes for granted, such as 咳嗽."""
-    findings = tables.load().findings
-    return frozenset(word for finding in findings for of in finding.words for word in of)
+    """Findings that the lexicon takes for granted, such as 咳嗽, in the words of a textbook.
+
+    A patient's words for one (鼻涕像水一样) would be missed in a note that has the formal ones.
+    """
+    formal = tables.REGISTERS.index("formal")
+    return frozenset(word for finding in tables.load().findings for word in finding.words[formal])
 
 
 def count_departments(taught: Taught, names: Sequence[str], least: int) -> dict[str, Any]:

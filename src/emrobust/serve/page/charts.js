@@ -11,11 +11,11 @@ const FOOT = 22;
 const INNER = WIDE - LEFT - RIGHT;
 const TALL = HIGH - TOP - FOOT;
 
-/** A number at or above the value that reads well on an axis: 1, 2 or 5 times a power of ten. */
+/** A number at or above the value that reads well on an axis, as its half does. */
 export const niceTop = (value) => {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  const steps = [1, 2, 5, 10].map((step) => step * power);
+  const steps = [1, 2, 4, 6, 10].map((step) => step * power);
   return steps.find((step) => step >= value * 0.999) ?? 10 * power;
 };
 

@@ -1,6 +1,7 @@
 // Correcting: the right labels out of all that the model knows, found by title or code.
 import { askJson } from "./api.js";
 import { by, fill, h } from "./dom.js";
+import { codes } from "./ranking.js";
 import { tell } from "./trouble.js";
 import { nameOf, say, t } from "./words.js";
 
@@ -70,7 +71,7 @@ const drawFound = () => {
       role: "option", id: `found-${place}`, "aria-selected": String(place === view.active),
       onmousedown: (event) => { event.preventDefault(); pick(label); },
     },
-    h("span", {}, nameOf(label)), h("small", {}, (label.codes ?? []).slice(0, 3).join(" ")),
+    h("span", {}, nameOf(label)), h("small", {}, codes(label)),
   )), view.found.length ? null : h("li", { class: "soft", role: "presentation" }, t(view.isThere ? "correct.already" : "correct.nothing")));
   if (view.active >= 0) input.setAttribute("aria-activedescendant", `found-${view.active}`);
   else input.removeAttribute("aria-activedescendant");

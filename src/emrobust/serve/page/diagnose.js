@@ -134,8 +134,12 @@ const run = async () => {
   }
 };
 
+/** Where the model is not sure, nothing of it is offered as a decision, nor can be accepted. */
+const heed = (found) => (found.abstained
+  ? { ...found, labels: found.labels.map((one) => ({ ...one, chosen: false })) } : found);
+
 const show = (found) => {
-  answer = found;
+  answer = heed(found);
   note.read();
   draw();
   verdict.open(answer);

@@ -7,18 +7,11 @@ const MANY = 8;
 const CODES = 2;
 
 /** The most general codes, which are the shortest, and how many more there are. */
-const codes = (label) => {
+export const codes = (label) => {
   const sorted = [...(label.codes ?? [])].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
   const more = sorted.length - CODES;
   return sorted.slice(0, CODES).join(" ") + (more > 0 ? ` +${more}` : "");
 };
-
-const spoken = (label, place) => [
-  `${place + 1}. ${nameOf(label)}`,
-  percent(label.probability),
-  label.chosen ? t("answer.chosen") : "",
-  label.in_set ? t("answer.in_set") : "",
-].filter(Boolean).join(t("comma"));
 
 const bar = (probability) => {
   const filled = h("i");
@@ -29,7 +22,7 @@ const bar = (probability) => {
 const row = (label, place, { selected, onSelect, onPreview }) => h(
   "li",
   {
-    role: "option", id: `label-${place}`, "aria-label": spoken(label, place),
+    role: "option", id: `label-${place}`,
     "aria-selected": String(place === selected), tabindex: place === selected ? "0" : "-1",
     class: [label.chosen ? "chosen" : "", label.in_set ? "in" : ""].join(" ").trim() || null,
     onclick: () => onSelect(place, true),
@@ -40,7 +33,7 @@ const row = (label, place, { selected, onSelect, onPreview }) => h(
   h("span", { class: "what" }, h("b", {}, nameOf(label)), h("small", { title: (label.codes ?? []).join(" ") }, codes(label))),
   h("span", { class: "tick" }, label.chosen ? t("answer.chosen_mark") : ""),
   bar(label.probability),
-  h("span", { class: "percent" }, percent(label.probability)),
+  h("span", { class: "percent" }, percent(label.probability), label.in_set ? h("span", { class: "unseen" }, ` ${t("answer.in_set")}`) : null),
 );
 
 /** The place below which the set ends; 0 where its members do not stand together on top. */

@@ -85,7 +85,7 @@ export const percent = (value, digits = 0) => {
 
 /** Seconds as milliseconds, or as seconds where they are many. */
 export const duration = (seconds) =>
-  seconds < 1 ? `${number(seconds * 1000, seconds < 0.01 ? 1 : 0)} ms` : `${number(seconds, 1)} s`;
+  seconds < 1 ? `${number(seconds * 1000, seconds > 0 && seconds < 0.01 ? 1 : 0)} ms` : `${number(seconds, 1)} s`;
 
 /** An ISO time, short. */
 export const moment = (iso, style = { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit" }) =>
