@@ -74,6 +74,19 @@ async def test_odd_input_is_answered_with_a_warning(client):
         assert warning in answer.json()["warnings"], warning
 
 
+async def test_what_a_model_leaves_out_is_told_and_weighs_nothing(client):
+    fields = {"chief_complaint": "咳嗽" * 40, "past_history": "高血压病史，" * 20}  # 128 are read
+    answer = await client.post("/v1/diagnose", json={"fields": fields, "evidence": True})
+    told = answer.json()
+    (left,) = told["unread"]
+    assert left["field"] == "past_history"
+    assert (left["start"], left["end"]) == (48, len(fields["past_history"]))
+    marks = [mark for label in told["labels"] for mark in label.get("evidence", ())]
+    assert marks
+    assert not [m for m in marks if m["field"] == "past_history" and m["end"] > left["start"]]
+    assert "unread" not in (await client.post("/v1/diagnose", json={"text": NOTE})).json()
+
+
 async def test_evidence_stands_where_it_was_sent(client):
     fields = {"chief_complaint": "  胸闷心悸3天", "past_history": "高血压病史10年，吸烟"}
     answer = await client.post("/v1/explain", json={"fields": fields, "unit": "clause"})

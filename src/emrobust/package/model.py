@@ -133,9 +133,9 @@ class Package:
         """Typical findings of a label that a text does not state."""
         return find_missing(self.findings.get(label, ()), text, most)
 
-    def truncates(self, text: str) -> bool:
-        """Whether the model reads only the beginning of a text."""
-        return self.reader is not None and self.reader.truncates(text)
+    def extent(self, text: str) -> int:
+        """Characters that the model reads of a text, from the first on; mostly all of them."""
+        return len(text) if self.reader is None else self.reader.extent(text)
 
     def similar(self, text: str, most: int = 5) -> list[Similar]:
         """The cases that are most like a text."""

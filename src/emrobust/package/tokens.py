@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from emrobust import runs
 from emrobust.errors import RunError
-from emrobust.models.vocabulary import UNKNOWN, Vocabulary, tokenize
+from emrobust.models.vocabulary import UNKNOWN, Vocabulary, locate
 from emrobust.normalize import Normalizer
 from emrobust.package.layout import TOKENIZER, VOCABULARY
 
@@ -25,8 +25,8 @@ class Encode(Protocol):
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """See the class."""
 
-    def truncates(self, text: str) -> bool:
-        """Whether it leaves out the end of a text, since that has too many tokens."""
+    def extent(self, text: str) -> int:
+        """Characters that it reads of a text, from the first on; mostly all of them."""
 
 
 class SubwordEncoder:
@@ -54,9 +54,10 @@ class SubwordEncoder:
         """See `Encode`."""
         return [list(found.ids) for found in self._tokenizer.encode_batch_fast(list(texts))]
 
-    def truncates(self, text: str) -> bool:
+    def extent(self, text: str) -> int:
         """See `Encode`."""
-        return bool(self._tokenizer.encode(text).overflowing)
+        found = self._tokenizer.encode(text)
+        return max(end for _, end in found.offsets) if found.overflowing else len(text)
 
 
 class WordEncoder:
@@ -77,9 +78,10 @@ class WordEncoder:
         """See `Encode`."""
         return [self._vocabulary.encode(text, self._max_length) for text in texts]
 
-    def truncates(self, text: str) -> bool:
+    def extent(self, text: str) -> int:
         """See `Encode`."""
-        return len(tokenize(text)) > self._max_length
+        places = locate(text)
+        return len(text) if len(places) <= self._max_length else places[self._max_length - 1][1]
 
 
 class Reader(NamedTuple):
@@ -97,13 +99,16 @@ class Reader(NamedTuple):
         """Token numbers of each text, at least one of each."""
         return self.encode(texts if self.normalizer is None else self.normalizer(texts))
 
-    def truncates(self, text: str) -> bool:
-        """Whether the network reads only the beginning of a text.
+    def extent(self, text: str) -> int:
+        """Characters that the network reads of a text, from the first on.
 
         Normalisation may make a text longer (``BP`` becomes 血压), so it comes first.
         """
-        (read,) = (text,) if self.normalizer is None else self.normalizer([text])
-        return self.encode.truncates(read)
+        if self.normalizer is None:
+            return self.encode.extent(text)
+        read = self.normalizer.align(text)
+        end = self.encode.extent(read.text)
+        return len(text) if end == len(read.text) else read.to_original(0, end)[1]
 
 
 def open_encoder(folder: Path, max_length: int) -> Encode:

@@ -40,6 +40,8 @@ async def weigh(
 ) -> list[list[Weight]]:
     """The weights of a text's pieces for some labels, in the text's order.
 
+    What the model does not read has none, and must not move up where something is taken out.
+
     Args:
         served: the model.
         read: the text.
@@ -50,11 +52,12 @@ async def weigh(
         RefusedError: the queue is full.
     """
     # The first use of words loads their dictionary, so it must not hold the event loop.
-    pieces = await asyncio.to_thread(lambda: coarsen(list(split(read.text, level)), MOST_PIECES))
+    text = read.text[: read.extent]
+    pieces = await asyncio.to_thread(lambda: coarsen(list(split(text, level)), MOST_PIECES))
     if not pieces:
         return [[] for _ in columns]
-    shorter = [read.text[:start] + read.text[end:] for start, end in pieces]
-    odds = log_odds(await served.batcher.score([read.text, *shorter]))[:, list(columns)]
+    shorter = [text[:start] + text[end:] for start, end in pieces]
+    odds = log_odds(await served.batcher.score([text, *shorter]))[:, list(columns)]
     falls = odds[0] - odds[1:]
     return [
         [

@@ -80,11 +80,13 @@ class Reading(NamedTuple):
         text: joined as in training.
         pieces: where its fields stand.
         warnings: codes.
+        extent: characters that the model reads of it, from the first on.
     """
 
     text: str
     pieces: tuple[Piece, ...]
     warnings: tuple[str, ...]
+    extent: int
 
     def places(self, start: int, end: int) -> list[Place]:
         """A range of the text as ranges of what was sent; one that spans fields becomes several."""
@@ -106,14 +108,14 @@ class Form(NamedTuple):
     Attributes:
         fields: in the order joined.
         separator: between them.
-        truncates: whether the model reads only the beginning of a text.
+        extent: how many characters the model reads of a text, from the first on.
         treat: de-identifies a field as the training texts were; None where they were not.
         is_slow: whether reading takes milliseconds, so that the event loop must not do it.
     """
 
     fields: tuple[str, ...]
     separator: str
-    truncates: Callable[[str], bool] = lambda _: False
+    extent: Callable[[str], int] = len
     treat: Treat | None = None
     is_slow: bool = False
 
@@ -126,7 +128,7 @@ def form_of(package: Package) -> Form:
     return Form(
         tuple(saved["columns"]["text"]),
         saved["separator"],
-        package.truncates,
+        package.extent,
         treat,
         is_slow=normalizes or treat is not None,
     )
@@ -175,17 +177,18 @@ def read(given: str | Mapping[str, str], form: Form, *, language: str, longest: 
     _check(form.separator.join(fields.values()), longest)
     text, pieces = _join(fields, form)
     blank = any(not whole.strip() for whole in fields.values())
+    extent = form.extent(text)
     warnings = [
         code
         for code, is_so in (
             ("too_short", sum(map(str.isalpha, text)) < _FEWEST_LETTERS),
-            ("too_long", form.truncates(text)),
+            ("too_long", extent < len(text)),
             ("other_language", _is_foreign(text, language)),
             ("empty_field", blank),
         )
         if is_so
     ]
-    return Reading(text, pieces, tuple(warnings))
+    return Reading(text, pieces, tuple(warnings), extent)
 
 
 def _refuse_unknown(given: Mapping[str, str], form: Form) -> None:

@@ -1,5 +1,5 @@
 // The diagnose panel: a note is asked about, answered, explained and judged.
-import { askJson } from "./api.js";
+import { Failure, askJson } from "./api.js";
 import * as correct from "./correct.js";
 import { by, fill, h } from "./dom.js";
 import * as keys from "./keys.js";
@@ -40,11 +40,13 @@ const draw = () => {
   drawWhy();
 };
 
+const mark = (spans = []) => note.read(spans, answer?.unread ?? []);
+
 const drawWhy = () => {
   if (!answer?.labels.length) return reasons.hide();
   const found = why.get(label().label);
   reasons.show(label(), found);
-  note.read(found?.evidence ?? []);
+  mark(found?.evidence);
 };
 
 const showAll = () => {
@@ -62,7 +64,7 @@ const select = (place, focus) => {
 
 const preview = (place) => {
   const shown = place === null ? label() : answer.labels[place];
-  note.read(why.get(shown.label)?.evidence ?? []);
+  mark(why.get(shown.label)?.evidence);
 };
 
 const asked = () => {
@@ -113,7 +115,7 @@ const forget = () => {
 const run = async () => {
   if (note.isEmpty()) {
     note.focus();
-    return say(t("note.is_empty"));
+    return tell(new Failure(422, { code: "no_text" }));
   }
   await verdict.flush();
   hush();
@@ -140,7 +142,7 @@ const heed = (found) => (found.abstained
 
 const show = (found) => {
   answer = heed(found);
-  note.read();
+  mark();
   draw();
   verdict.open(answer);
   const [first] = answer.labels;

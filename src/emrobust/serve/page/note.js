@@ -9,6 +9,7 @@ let shape = "whole";
 let reading = false;
 let examples = [];
 let marked = [];
+let unread = []; // {start, end, field?}: what the model left out, at the end of a text
 
 const nameOfField = (name) => (has(`field.${name}`) ? t(`field.${name}`) : name);
 const inputs = () => [...by("inputs").querySelectorAll("textarea")];
@@ -94,15 +95,21 @@ const mark = ({ text, weight, grade }) => {
   return h("mark", { class: `${side} ${["", "one", "two", "three"][grade]}` }, text);
 };
 
+/** A text as it was read: with what speaks for a label, and where the model stopped. */
+const drawText = (text, name) => {
+  const isHere = (span) => (span.field ?? WHOLE) === name;
+  const characters = Array.from(text);
+  const end = unread.find(isHere)?.start ?? characters.length;
+  const rest = characters.slice(end).join("");
+  return h("p", {}, pieces(characters.slice(0, end).join(""), marked.filter(isHere)).map(mark),
+    rest.trim() ? [" ", h("small", { class: "stop" }, t("note.unread")), h("span", { class: "unread" }, rest)] : rest);
+};
+
 const drawRead = () => {
   if (!reading) return;
   fill(by("read"), names().map((name) => {
     const text = values()[name] ?? "";
-    const spans = marked.filter((span) => (span.field ?? WHOLE) === name);
-    return [
-      name === WHOLE ? null : h("h3", {}, nameOfField(name)),
-      h("p", {}, pieces(text, spans).map(mark)),
-    ];
+    return [name === WHOLE ? null : h("h3", {}, nameOfField(name)), drawText(text, name)];
   }));
   by("legend").hidden = marked.length === 0;
 };
@@ -120,8 +127,9 @@ const turn = (to) => {
 };
 
 /** Show the note as it was read, with these spans `{start, end, weight, field?}` marked. */
-export const read = (spans = []) => {
+export const read = (spans, left) => {
   marked = spans;
+  unread = left;
   turn(true);
 };
 

@@ -21,6 +21,9 @@ export const wordsOf = (failure) => {
 /** Failures of one kind each, whose own words say all. */
 const isWorded = ({ code, status }) => status === 0 || has(`problem.${code}`) || status >= 500;
 
+/** Whether the same request may go well later: not where something is wrong with it. */
+const isPassing = ({ status }) => [0, 408, 409, 429].includes(status) || status >= 500;
+
 /** What the service says of it, in English; it never holds a note's text. */
 const detailOf = ({ detail, hint }) => [detail, hint].filter(Boolean).join(" ");
 
@@ -52,7 +55,7 @@ export const tell = (failure, again) => {
   if (failure.status === 401) {
     document.dispatchEvent(new Event("locked"));
   }
-  shown = { failure, again: again && (() => { hush(); again(); }) };
+  shown = { failure, again: again && isPassing(failure) && (() => { hush(); again(); }) };
   draw();
 };
 

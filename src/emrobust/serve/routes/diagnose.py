@@ -14,6 +14,7 @@ from emrobust.serve import service as room
 from emrobust.serve.admission import scored
 from emrobust.serve.consultation import Asked, Consultation, consult
 from emrobust.serve.gate import Clinician
+from emrobust.serve.reading import Reading
 
 router = APIRouter(tags=["diagnosis"])
 Service = Annotated[room.Service, Depends(room.of)]
@@ -38,15 +39,20 @@ class ModelName(BaseModel):
     version: str
 
 
-class Mark(BaseModel):
-    """A range of characters as they were sent, and how much it speaks for a label."""
+class Part(BaseModel):
+    """A range of characters as they were sent."""
 
     model_config = ConfigDict(extra="forbid")
 
     start: int
     end: int
-    weight: float = Field(description="fall of the label's log odds without it")
     field: str | None = Field(None, description="where fields were sent")
+
+
+class Mark(Part):
+    """A range of characters, and how much it speaks for a label."""
+
+    weight: float = Field(description="fall of the label's log odds without it")
 
 
 class LabelFound(BaseModel):
@@ -85,6 +91,7 @@ class Diagnosed(BaseModel):
     abstained: bool
     reasons: list[str] = Field(description="nothing_chosen, set_too_wide, low_confidence")
     warnings: list[str] = Field(description="too_short, too_long, other_language, empty_field")
+    unread: list[Part] | None = Field(None, description="what the model left out, where too_long")
     seconds: float
 
 
@@ -134,8 +141,14 @@ def shown(found: Consultation, asked: DiagnoseAsked, marks: Mapping[int, list[Ma
         abstained=diagnosis.abstained,
         reasons=list(diagnosis.reasons),
         warnings=list(found.reading.warnings),
+        unread=_unread(found.reading),
         seconds=round(found.seconds, _DIGITS),
     )
+
+
+def _unread(read: Reading) -> list[Part] | None:
+    places = read.places(read.extent, len(read.text))
+    return [Part(start=at.start, end=at.end, field=at.field) for at in places] or None
 
 
 def model_of(found: Consultation) -> ModelName:
