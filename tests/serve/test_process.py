@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -80,6 +82,7 @@ def test_it_answers_with_every_outward_connection_refused(process, tmp_path):
             assert answer.status_code == 200, (path, answer.text)
         for path in ("/", "/docs", "/openapi.json", "/v1/models", "/v1/monitor", "/metrics"):
             assert client.get(path).status_code == 200, path
+    check_that_heads_end(httpx.URL(address).port)
     running.send_signal(signal.SIGTERM)
     rest = running.stdout.read()
     assert running.wait(30) == 0
@@ -89,6 +92,27 @@ def test_it_answers_with_every_outward_connection_refused(process, tmp_path):
     assert "Traceback" not in log
     assert "胸闷" not in log
     assert key not in log
+
+
+def check_that_heads_end(port):
+    """uvicorn would keep headers until there is no memory left, of callers without a key."""
+    for endless in (b"X-A: b\r\n", b"a"):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+            line.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: ")
+            with contextlib.suppress(ConnectionError):
+                for _ in range(100):
+                    line.sendall(endless * (1_000_000 // len(endless)))
+                pytest.fail("it takes heads without end")
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n")
+        time.sleep(0.5)  # what comes with a request's first bytes is not counted
+        line.sendall(b"X-A: " + b"b" * 66_000)
+        assert line.recv(100).startswith(b"HTTP/1.1 431 ")
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        parts = [b"%x\r\n%s\r\n" % (len(part), part) for part in [b" " * 10_000] * 50]
+        line.sendall(b"POST /v1/feedback HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        line.sendall(b"".join(parts) + b"0\r\n\r\n")
+        assert line.recv(100).startswith(b"HTTP/1.1 401 ")
 
 
 def test_a_taken_port_is_told_in_a_sentence():

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple, Self
 
@@ -122,16 +122,25 @@ async def consult(
 
 async def read_for(service: Service, served: Served, asked: Asked) -> Reading:
     """The text of a question as a version reads it."""
+    read = _reader(service, served)
+    # What is quick is quicker than another thread.
+    return await asyncio.to_thread(read, asked.given) if served.form.is_slow else read(asked.given)
+
+
+async def read_many(service: Service, served: Served, texts: Sequence[str]) -> list[str]:
+    """Whole texts as a version reads them; together they are too slow for the event loop."""
+    read = _reader(service, served)
+    return await asyncio.to_thread(lambda: [read(text).text for text in texts])
+
+
+def _reader(service: Service, served: Served) -> Callable[[str | Mapping[str, str]], Reading]:
     ANSWERING.set(served.full_name)
-    read = functools.partial(
+    return functools.partial(
         reading.read,
-        asked.given,
-        served.form,
+        form=served.form,
         language=str(served.package.facts["language"]),
         longest=service.settings.limits.characters,
     )
-    # What is quick is quicker than another thread.
-    return await asyncio.to_thread(read) if served.form.is_slow else read()
 
 
 async def shadow(service: Service, served: Served, asked: Asked, about: About) -> None:

@@ -27,6 +27,7 @@ from emrobust.serve.store.keys import START, ApiKey, Doorkeeper, Role
 __all__ = ["Administrator", "Caller", "Clinician", "Gate", "Reviewer"]
 
 _MOST_BUCKETS = 10_000
+_WRONG = "too many wrong keys came from this address"
 
 
 @final
@@ -52,6 +53,11 @@ class Buckets:
             self._forget(now)
         self._levels[name] = (level - 1.0, now)
         return 0.0
+
+    def give(self, name: str) -> None:
+        """Put one back into a name's bucket."""
+        now = time.monotonic()
+        self._levels[name] = (min(self._burst, self._level(name, now) + 1.0), now)
 
     def _level(self, name: str, now: float) -> float:
         level, at = self._levels.get(name, (float(self._burst), now))
@@ -113,7 +119,7 @@ class Gate:
             RefusedError: too many requests, or too many refused ones (429).
         """
         if wait := self._failures.wait(address):
-            raise _too_many("too many wrong keys came from this address", wait)
+            raise _too_many(_WRONG, wait)
         try:
             caller = read()
         except DeniedError:
@@ -130,30 +136,36 @@ class Gate:
         known = self._doorkeeper.recall(token)
         if known is not None:
             return _of_key(known)
+        if self._sign_in is None or token.startswith(f"{START}_"):
+            return _of_key(await self._look_up(token, address))
         if wait := self._failures.wait(address):
-            raise _too_many("too many wrong keys came from this address", wait)
+            raise _too_many(_WRONG, wait)
         try:
-            if self._sign_in is not None and not token.startswith(f"{START}_"):
-                return await self._sign_in.admit(token)
-            return _of_key(await self._look_up(token))
+            return await self._sign_in.admit(token)
         except DeniedError:
             self._failures.take(address)
             raise
 
-    async def _look_up(self, token: str) -> ApiKey:
-        """Ask the store, once for all requests with the same key that wait for it."""
+    async def _look_up(self, token: str, address: str) -> ApiKey:
+        """Ask the store, once for all requests with the same key that wait for it.
+
+        A key counts as wrong until it is known to be right, or many could be tried at once.
+        """
         running = self._asking.get(token)
         if running is None:
+            if wait := self._failures.take(address):
+                raise _too_many(_WRONG, wait)
             loop = asyncio.get_running_loop()
             running = loop.run_in_executor(self._pool, self._doorkeeper.admit, token)
             self._asking[token] = running
-            running.add_done_callback(lambda done: self._forget(token, done))
+            running.add_done_callback(lambda done: self._settle(token, address, done))
         return await asyncio.shield(running)
 
-    def _forget(self, token: str, done: asyncio.Future[ApiKey]) -> None:
+    def _settle(self, token: str, address: str, done: asyncio.Future[ApiKey]) -> None:
         del self._asking[token]
-        if not done.cancelled():
-            done.exception()  # nobody may be left who asks for it
+        # Asked for here, since nobody may be left who does.
+        if done.cancelled() or not isinstance(done.exception(), DeniedError):
+            self._failures.give(address)
 
     def close(self) -> None:
         """Stop the thread."""

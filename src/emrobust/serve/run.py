@@ -12,6 +12,7 @@ import uvicorn
 
 from emrobust.errors import ConfigError
 from emrobust.serve.app import build
+from emrobust.serve.protocol import BoundedProtocol
 from emrobust.serve.service import Service
 
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -33,6 +34,7 @@ def run(service: Service, tell: Callable[[str], None] | None = None) -> None:
     config = uvicorn.Config(
         build(service),
         lifespan="on",
+        http=BoundedProtocol,
         access_log=False,  # the shield keeps one without paths
         log_config=None,
         server_header=False,

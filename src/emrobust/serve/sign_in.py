@@ -117,7 +117,7 @@ class TokenReader:
         return next((role for role in reversed(ROLES) if role in named), None)
 
     async def _key(self, number: str | None) -> jwt.PyJWK:
-        if self._settings.keys_url is not None:
+        if self._must_ask(number):
             async with self._fetching:
                 await self._renew(number)
         if number is None and len(self._keys) == 1:
@@ -126,17 +126,26 @@ class TokenReader:
             raise DeniedError("the token is signed by no key of the issuer", "Sign in again.")
         return self._keys[number]
 
+    def _must_ask(self, number: str | None) -> bool:
+        """Whether a token waits for the keys; not where its own is known and another one asks."""
+        if self._settings.keys_url is None:
+            return False
+        return number not in self._keys or (self._is_old and not self._fetching.locked())
+
+    @property
+    def _is_old(self) -> bool:
+        return time.monotonic() - self._fetched >= _KEPT_SECONDS
+
     async def _renew(self, number: str | None) -> None:
         """Ask for the keys where they are old, or where the token's is not among them."""
         now = time.monotonic()
-        old = now - self._fetched >= _KEPT_SECONDS
-        if not (old or number not in self._keys) or now - self._asked < _PAUSE_SECONDS:
+        if not (self._is_old or number not in self._keys) or now - self._asked < _PAUSE_SECONDS:
             return
         self._asked = now
         try:
             self._keys = read_keys(await asyncio.to_thread(self._fetch))
             self._fetched = now
-        except (OSError, HTTPException, ValueError):
+        except (OSError, HTTPException, ValueError, ConfigError):
             if not self._keys:
                 raise UnavailableError(
                     "the sign-in's public keys cannot be had", "Try again soon, or use an API key."

@@ -6,6 +6,7 @@ https://github.com/kserve/open-inference-protocol
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,7 @@ from emrobust.serve import diagnosis, problem
 from emrobust.serve import service as room
 from emrobust.serve.admission import scored
 from emrobust.serve.catalog import Served
-from emrobust.serve.consultation import About, Asked, entry_of, read_for
+from emrobust.serve.consultation import About, entry_of, read_many
 from emrobust.serve.gate import Clinician
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.store.entries import new_id
@@ -195,9 +196,9 @@ async def infer(
     start = time.perf_counter()
     served = _find(service, name, version)
     (given,) = asked.inputs
-    if int(np.prod([max(size, 0) for size in given.shape])) != len(given.data):
+    if math.prod(max(size, 0) for size in given.shape) != len(given.data):
         raise RefusedError(422, "shape", "the shape is not that of the data", "Send shape [n].")
-    texts = [(await read_for(service, served, Asked(text=text))).text for text in given.data]
+    texts = await read_many(service, served, given.data)
     own = await served.batcher.score(texts)
     found = [diagnosis.diagnose(served.package, row, coverage=None, widest=0) for row in own]
     about = About(caller.actor, "infer", None)
