@@ -190,6 +190,15 @@ def build_textattack(model: NeuralClassifier, made: attack.Attack) -> Any:
         trial = compare(original.text, changed.text)
         return trial is not None and all(of.allows([trial])[0] for of in made.constraints)
 
+    def replace(_: Any, text: Any, indices: Sequence[int]) -> list[Any]:
+        # It cuts a changed text anew, and there may be fewer words than there were.
+        places = [place for place in indices if place < len(text.words)]
+        return [
+            text.replace_word_at_index(place, word)
+            for place in places
+            for word in candidates(made, text.words[place])
+        ]
+
     wrapper = derive(
         ta.models.wrappers.ModelWrapper, model=None, __call__=lambda _, texts: ask(model, texts)
     )
@@ -205,7 +214,8 @@ def build_textattack(model: NeuralClassifier, made: attack.Attack) -> Any:
     )
     swap = derive(
         ta.transformations.word_swaps.WordSwap,
-        _get_replacement_words=lambda _, word: candidates(made, word),
+        _get_transformations=replace,
+        _get_replacement_words=None,
     )
     kept = derive(ta.constraints.Constraint, _check_constraint=keeps)
     return ta.Attack(
