@@ -29,3 +29,10 @@ def test_all_problems_come_at_once_with_suggestions():
 def test_two_headers_that_only_resemble_the_name_are_doubled():
     with pytest.raises(SourceError, match="2 times"):
         locate(["id"], ["ID", "Id"], "t")
+
+
+def test_a_first_row_that_is_a_record_is_not_told():
+    with pytest.raises(SourceError, match="first row") as caught:
+        locate(["姓名", "主诉"], ["姓李的病人", "主诉头痛三天", "13812345678"], "visits.csv")
+    assert "李" not in str(caught.value)
+    assert "头痛" not in str(caught.value)

@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 
 from emrobust.errors import SourceError
 
+# A longer name is likelier a sentence of a table without a header.
+_LONGEST_NAME = 40
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\xad"))
 
 
@@ -27,10 +29,13 @@ def locate(named: Sequence[str], header: Sequence[str], source: str) -> dict[str
         source: what the user calls the source.
 
     Raises:
-        SourceError: lists every named column that is missing or there twice.
+        SourceError: lists every named column that is missing or there twice. Where none is there,
+            the first row may be a record, so nothing of it is told.
     """
     problems = []
     places = {}
+    names = [h.strip() for h in header if len(h.strip()) <= _LONGEST_NAME]
+    knows = any(key(name) in map(key, header) for name in named)
     for name in named:
         exact = [place for place, found in enumerate(header) if found == name]
         found = exact or [place for place, found in enumerate(header) if key(found) == key(name)]
@@ -41,21 +46,17 @@ def locate(named: Sequence[str], header: Sequence[str], source: str) -> dict[str
             problems.append(f"the column `{name}` is there {len(found)} times (columns {at}).")
         else:
             # Half alike is near: Chinese names have two characters.
-            near = difflib.get_close_matches(name, [h.strip() for h in header], n=1, cutoff=0.5)
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5) if knows else ()
             suggestion = f" Did you mean `{near[0]}`?" if near else ""
             problems.append(f"the column `{name}` is missing.{suggestion}")
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
-        known = ", ".join(h.strip() for h in header[:100])
+        known = f"Its columns are: {', '.join(names[:100])}."
         raise SourceError(
             f"{source} does not have the columns that [source.columns] names:\n{lines}",
-            f"Its columns are: {known}.",
+            known if knows else "Does its first row hold the columns' names? No name fits.",
         )
     return places
-
-
-# A longer name is likelier a sentence of a table without a header.
-_LONGEST_NAME = 40
 
 
 def others(header: Sequence[str], places: Collection[int]) -> list[str]:

@@ -24,6 +24,7 @@ const send = async (file) => {
   try {
     names.set(await sent, file.name);
   } catch (failure) {
+    if (failure.status === 422) failure.code = "table";
     tell(failure);
   }
   own.draw();
@@ -89,7 +90,7 @@ const table = () => {
   if (jobs === null) return h("p", { class: "soft" }, t("loading"));
   if (jobs.length === 0) return h("p", { class: "soft" }, t("batch.empty"));
   const heads = ["batch.name", "batch.at", "batch.state", "batch.done"];
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "jobs-title" }, h("table", {},
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "jobs-title" }, h("table", { class: "jobs" },
     h("thead", {}, h("tr", {}, heads.map((word) => h("th", { scope: "col" }, t(word))), h("th", { scope: "col" }, h("span", { class: "unseen" }, t("batch.actions"))))),
     h("tbody", {}, jobs.map(row))));
 };

@@ -18,8 +18,8 @@ export const wordsOf = (failure) => {
   return [t(keyOf(failure), { status: failure.status }), wait].filter(Boolean).join(" ");
 };
 
-/** Failures of one kind each, whose own words say all. */
-const isWorded = ({ code, status }) => status === 0 || has(`problem.${code}`) || status >= 500;
+/** Failures of one kind each, whose own words say all; a table has many ways to be wrong. */
+const isWorded = ({ code, status }) => status === 0 || (code !== "table" && has(`problem.${code}`)) || status >= 500;
 
 /** Whether the same request may go well later: not where something is wrong with it. */
 const isPassing = ({ status }) => [0, 408, 409, 429].includes(status) || status >= 500;
