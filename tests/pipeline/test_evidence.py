@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import json
 import shutil
+import sqlite3
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -154,6 +157,18 @@ def _with_probability(folder, target, value):
     pq.write_table(table.set_column(place, field, pa.array(rows, field.type)), file)
     runs.write_manifest(target, runs.read_json(target / runs.MANIFEST)["facts"])
     return target
+
+
+def test_a_small_table_is_measured_though_nothing_could_be_learned_from_it(
+    made, hospital, tmp_path
+):
+    with contextlib.closing(sqlite3.connect(hospital / "hospital.db")) as database:
+        found = database.execute("select * from outpatient group by patient_no limit 3")
+        names = [of[0] for of in found.description]
+        with (tmp_path / "few.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([names, *found])
+    measured, _ = evaluate(made[0].folder, tmp_path / "out", data=tmp_path / "few.csv")
+    assert measured.n == 3
 
 
 def _other(prepared, target):

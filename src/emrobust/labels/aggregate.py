@@ -40,20 +40,23 @@ class Mapped(NamedTuple):
     lost: tuple[str, ...] = ()
 
 
-def aggregate(settings: config.Labels, source: Path, target: Path) -> Summary:
+def aggregate(
+    settings: config.Labels, source: Path, target: Path, *, to_learn: bool = True
+) -> Summary:
     """Turn the codes of the ingested records into classes.
 
     Args:
         settings: ``[labels]``; ``top`` and ``min_count`` are left to `select`.
         source: folder of the ingest stage.
         target: empty folder for the records and rejects.csv.
+        to_learn: a model will learn from these records; others may have few rows or one class.
 
     Returns:
         rows, rejects, and notes: ``classes`` (how many), ``dropped`` (reason → codes).
 
     Raises:
-        LabelError: no row is left, or all rows have the same single class, or there are
-            fewer rows than classes.
+        LabelError: there is nothing to learn: no row is left, or all rows have the same single
+            class, or there are fewer rows than classes.
     """
     convert = mapper(settings)
     dropped: Counter[str] = Counter()
@@ -66,7 +69,8 @@ def aggregate(settings: config.Labels, source: Path, target: Path) -> Summary:
         return verdict
 
     done = rewrite(source, target, relabel)
-    check_classes(len(classes), done.rows_out, "the records")
+    if to_learn:
+        check_classes(len(classes), done.rows_out, "the records")
     records.check(target / records.FILE, names=sorted(classes))
     notes = {"classes": len(classes), "dropped": dict(dropped)}
     return Summary(done.rows_in, done.rows_out, done.rejected, notes)

@@ -170,9 +170,10 @@ def _read(run: Run, data: Path, scratch: Path) -> dict[str, runs.Summary]:
     project = run.project.model_copy(update={"source": ingest.source_of(run.project.source, data)})
     for name in (INGEST, CLASSES, LABELS):
         (scratch / name).mkdir()
+    own = run.project.labels
     return {
         INGEST: deid.read(deid.reading_of(project), data, scratch / INGEST),
-        CLASSES: labels.aggregate(run.project.labels, scratch / INGEST, scratch / CLASSES),
+        CLASSES: labels.aggregate(own, scratch / INGEST, scratch / CLASSES, to_learn=False),
         LABELS: labels.conform(run.label_set, scratch / CLASSES, scratch / LABELS),
     }
 
