@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from emrobust.serve.fhir import reading, writing
+from emrobust.serve.fhir import attachment, reading, writing
 from emrobust.serve.fhir.resources import ResourceError
 from emrobust.serve.suggestions import Suggestion
 
@@ -76,6 +76,29 @@ def test_markup_is_taken_off_and_blocks_become_lines():
     text = "<html><style>p{}</style><body><p>胸痛 &lt;3天</p><p>气促</p></body></html>"
     note = reading.of_bundle(bundle(document(text, kind="text/html")))
     assert note.text("zh") == "胸痛 <3天\n气促"
+
+
+@pytest.mark.parametrize(
+    ("markup", "words"),
+    [
+        ('<p title="a>b">胸痛</p><br/>气促', "胸痛\n气促"),
+        ("<title/>胸痛<!-- 张三 -->3天<STYLE>p{}</STYLE >。", "胸痛3天。"),
+        (
+            "<?xml version='1.0'?><!DOCTYPE html><div>SpO2 <90% &amp; P>100</div>",
+            "SpO2 <90% & P>100",
+        ),
+        ("胸痛<script>if (a<b) c();", "胸痛"),
+    ],
+)
+def test_markup_of_many_kinds_becomes_text(markup, words):
+    assert attachment.plain(markup) == words
+
+
+@pytest.mark.parametrize(
+    "piece", ["<a ", "<p a='", "<!--", "</", "<?", "<!", "<", "<script>", "&#"]
+)
+def test_markup_that_never_ends_is_read_at_once(piece):
+    attachment.plain(piece * 200_000)  # took minutes, in which nobody else was answered
 
 
 def test_the_visit_gives_its_number_and_earlier_diagnoses_follow_as_history():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import re
+from collections.abc import Iterator
 from email.message import Message
-from html.parser import HTMLParser
 
 from emrobust.serve.fhir.resources import Attachment, ResourceError
 
@@ -22,6 +23,12 @@ _CHARSETS = {
 }
 _BLOCK = re.compile("p|div|br|li|tr|h[1-6]|table|ul|ol|section")
 _UNSEEN = frozenset(("script", "style", "title"))
+_END = {name: re.compile(f"</{name}\\b", re.IGNORECASE) for name in _UNSEEN}
+_COMMENT = "<!--"
+# A tag, a declaration or an instruction; none goes on behind the next `<`.
+_TAG = re.compile(
+    r"""<(?:/?(?P<name>[A-Za-z][A-Za-z0-9]*+)(?:[^<>"']|"[^"<]*+"|'[^'<]*+')*+|[!?][^<>]*+)>"""
+)
 
 
 def is_readable(attachment: Attachment) -> bool:
@@ -62,34 +69,37 @@ def _kind(attachment: Attachment) -> tuple[str, str]:
     return message.get_content_type(), str(message.get_param("charset") or "utf-8")
 
 
-class _Words(HTMLParser):
-    """Gathers what a reader sees."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._unseen = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        del attrs
-        self._unseen += tag in _UNSEEN
-        if _BLOCK.fullmatch(tag):
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._unseen -= tag in _UNSEEN and self._unseen > 0
-        if _BLOCK.fullmatch(tag):
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._unseen:
-            self.parts.append(data)
-
-
 def plain(markup: str) -> str:
-    """HTML or XHTML without its tags; blocks become lines."""
-    words = _Words()
-    words.feed(markup)
-    words.close()
-    lines = (" ".join(line.split()) for line in re.split(r"\n+", "".join(words.parts)))
+    """HTML or XHTML without its tags; blocks become lines.
+
+    Every character is looked at a few times at most: the standard library's parser takes minutes
+    for a hundred kilobytes of tags that never end, and nobody else would be answered meanwhile.
+    """
+    lines = (" ".join(line.split()) for line in re.split(r"\n+", "".join(_words(markup))))
     return "\n".join(line for line in lines if line)
+
+
+def _words(markup: str) -> Iterator[str]:
+    """What a reader sees, and a line end at each edge of a block."""
+    place = 0
+    while (start := markup.find("<", place)) >= 0:
+        yield html.unescape(markup[place:start])
+        if markup.startswith(_COMMENT, start):
+            place = _behind(markup.find("-->", start), 3, markup)
+        elif (tag := _TAG.match(markup, start)) is None:
+            yield "<"  # less than
+            place = start + 1
+        else:
+            place = tag.end()
+            name = (tag["name"] or "").lower()
+            if _BLOCK.fullmatch(name):
+                yield "\n"
+            if name in _UNSEEN and markup[start + 1] != "/" and markup[place - 2] != "/":
+                end = _END[name].search(markup, place)
+                place = len(markup) if end is None else end.start()
+    yield html.unescape(markup[place:])
+
+
+def _behind(found: int, length: int, markup: str) -> int:
+    """The place behind something found; the end where it was not."""
+    return len(markup) if found < 0 else found + length
