@@ -85,6 +85,23 @@ class TestLimits:
         codes = [(await client.get("/v1/me", headers=wrong)).status_code for _ in range(4)]
         assert codes == [401, 401, 429, 429]
 
+    async def test_many_keys_cannot_be_tried_at_once(self, client, opened, monkeypatch):
+        asked = []
+        admit = opened.store.doorkeeper.admit
+        monkeypatch.setattr(
+            opened.store.doorkeeper, "admit", lambda t: (asked.append(t), admit(t))[1]
+        )
+        wrong = [{"Authorization": f"Bearer emr_aaaaaaaaaaaa_{number}"} for number in range(20)]
+        answers = await asyncio.gather(*(client.get("/v1/me", headers=of) for of in wrong))
+        codes = [answer.status_code for answer in answers]
+        assert (codes.count(401), codes.count(429), len(asked)) == (2, 18, 2)
+
+    async def test_a_right_key_does_not_count_as_wrong(self, client, as_role):
+        for _ in range(3):
+            for role in ("clinician", "reviewer", "administrator"):
+                answer = await client.get("/v1/me", headers=as_role(role))
+                assert answer.status_code == 200
+
 
 def test_buckets_fill_again_and_do_not_grow_for_ever(monkeypatch):
     now = [0.0]
@@ -201,9 +218,32 @@ async def test_keys_are_fetched_once_and_again_when_they_change(issuer, private,
     issuer["status"] = 302
     now[0] += 4000
     assert (await reader.admit(token(other, "k2"))).actor == "oidc dr.a"  # with the keys it had
+    issuer["status"], issuer["keys"] = 200, {"error": "no keys today"}
+    now[0] += 31
+    assert (await reader.admit(token(other, "k2"))).actor == "oidc dr.a"
     fresh = TokenReader(SignIn.model_validate(given))
     with pytest.raises(UnavailableError):
         await fresh.admit(token(other, "k2"))
+
+
+async def test_who_has_a_known_key_does_not_wait_for_a_slow_issuer(issuer, private, monkeypatch):
+    now = [10_000.0]
+    monkeypatch.setattr("emrobust.serve.sign_in.time.monotonic", lambda: now[0])
+    given = {"issuer": ISSUER, "audience": AUDIENCE, "keys_url": issuer["url"]}
+    reader = TokenReader(SignIn.model_validate(given))
+    await reader.admit(token(private))
+    free = threading.Event()
+    fetch = reader._fetch
+    monkeypatch.setattr(reader, "_fetch", lambda: (free.wait(10), fetch())[1])
+    now[0] += 4000
+    waiting = asyncio.create_task(reader.admit(token(private, "k9")))
+    while not reader._fetching.locked():
+        await asyncio.sleep(0)
+    assert (await reader.admit(token(private))).actor == "oidc dr.a"
+    assert not waiting.done()
+    free.set()
+    with pytest.raises(DeniedError):
+        await waiting
 
 
 def test_half_a_sign_in_is_refused():
