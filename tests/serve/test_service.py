@@ -123,6 +123,10 @@ async def test_tensors_are_what_diagnose_says(client, opened):
     )
     assert [row["task"] for row in opened.store.predictions()] == ["infer", "infer", "diagnose"]
     assert (await client.get("/v2/models/clinic/versions/9")).status_code == 404
+    for shape in ([3], [-1], [3, 12297829382473034411]):  # the last is 1 in 64 bits
+        odd = {**text, "shape": shape, "data": [NOTE]}
+        answer = await client.post("/v2/models/clinic/infer", json={"inputs": [odd]})
+        assert answer.json()["type"] == "urn:emrobust:shape"
 
 
 async def test_numbers_for_prometheus_name_no_path(client, as_role):
