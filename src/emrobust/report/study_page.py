@@ -93,7 +93,8 @@ def _join(cells: Sequence[str]) -> str:
 def _notes(facts: Facts, w: Words) -> list[str]:
     of = facts["about"]
     values = {"seeds": of["seeds"], "level": of["level"], "confidence": f"{of['confidence']:.0%}"}
-    return [w("about", **values), w("noise")]
+    quick = [w("quick")] if of["quick"] else []
+    return [*quick, w("about", **values), w("noise")]
 
 
 def _missing(facts: Facts) -> list[tuple[str, str]]:

@@ -91,7 +91,7 @@ def run(
     prepare(project, out / cells.DATA)
     usual = cells.processors() if size.quick else 1
     failed = cells.train(laid, out, size.parallel or usual)
-    found = results.collect(study, project, laid, (missing, failed), out)
+    found = results.collect(study, project, laid, (missing, failed), out, quick=size.quick)
     facts = found.to_json()
     runs.write_json(out / JSON, facts)
     runs.write_text(out / MARKDOWN, study_page.markdown(facts))

@@ -37,7 +37,8 @@ class RowResult:
         name: for readers.
         base: key of the row it is measured against.
         scores: measure → score of each seed; ``noise_macro_f1`` and ``drop`` are those of the
-            suite `NOISE`, ``ece_calibrated`` with the calibrator fitted on validation rows.
+            suite `NOISE`, ``clean_macro_f1`` of the same records as they were written (both over
+            labels with a case), ``ece_calibrated`` with the calibrator fitted on validation rows.
         paper: measure → mean and standard deviation as printed, in percent.
         seconds: of training, the median over seeds; None where it has no loop.
         missing: why there are no scores.
@@ -91,6 +92,8 @@ def collect(
     cells: Sequence[Cell],
     trouble: tuple[Mapping[str, str], Mapping[str, str]],
     out: Path,
+    *,
+    quick: bool = False,
 ) -> Results:
     """Measure every finished cell and compare the rows.
 
@@ -100,6 +103,7 @@ def collect(
         cells: all of them.
         trouble: row → why it has no cells; cell → why it has no run.
         out: the study's folder.
+        quick: the study was made to see that it runs; its page says so.
 
     Raises:
         RunError: a cell's folder was changed.
@@ -123,6 +127,7 @@ def collect(
     about = {
         "data": runs.checksum(data / LABELS / records.FILE),
         "seeds": len({cell.seed for cell in cells}),
+        "quick": quick,
         "level": LEVEL,
         "confidence": project.evaluate.confidence,
         **runs.environment(),
@@ -163,7 +168,8 @@ def _cell(run: Run, noise: suites.Suite, place: Path) -> dict[str, float]:
         kept = {"facts": facts, "scores": _score(run, noise)}
         runs.write_json(file, kept)
     scores: dict[str, float] = kept["scores"]
-    return scores
+    left = 1.0 - scores.get("drop", 1.0)
+    return scores | ({"clean_macro_f1": scores["noise_macro_f1"] / left} if left else {})
 
 
 def _score(run: Run, noise: suites.Suite) -> dict[str, float]:
@@ -182,7 +188,8 @@ def _score(run: Run, noise: suites.Suite) -> dict[str, float]:
     )
     scores["noise_macro_f1"] = suite.suite["macro_f1"]
     scores["noise_micro_f1"] = suite.suite["micro_f1"]
-    scores["drop"] = suite.drop["macro_f1"] or 0.0
+    if suite.drop["macro_f1"] is not None:
+        scores["drop"] = suite.drop["macro_f1"]
     history = runs.read_json(run.folder / training.HISTORY)
     if history and "seconds" in history[-1]:
         scores["seconds"] = history[-1]["seconds"]
