@@ -8,7 +8,7 @@ import torch
 
 from emrobust import explain, registry
 from emrobust.errors import ConfigError, ModelError
-from emrobust.explain.explainer import network_of, read
+from emrobust.explain.explainer import beginning, network_of, read
 from emrobust.explain.integrated_gradients import label_score
 from emrobust.models.tfidf import Tfidf
 from emrobust.normalize import Normalizer
@@ -94,6 +94,19 @@ def test_a_single_label_score_is_the_log_odds():
     chance = logits.softmax(-1)[0, 1]
     scored = label_score(logits, torch.tensor([1]), single=True)
     assert float(scored) == pytest.approx(float(torch.logit(chance)), abs=1e-5)
+
+
+def test_what_the_model_does_not_read_lends_nothing_to_what_it_reads(models, monkeypatch):
+    model, occlusion = models["transformer"], explain.make("occlusion")
+    monkeypatch.setattr(model, "max_length", 12)
+    text = "患者今日来诊无其他不适"
+    ends = [text, text + "咳嗽流涕胸闷"]
+    short, long = explain.explain(occlusion, model, ends, [0, 0], "character")
+    assert text.startswith(beginning(model, ends[1]))
+    assert long.scores[:10] == pytest.approx(short.scores[:10], abs=1e-4)
+    assert not long.scores[10:].any()
+    judged = explain.judge(model, ends, [0, 0], {"occlusion": [short, long]})["occlusion"]
+    assert judged.comprehensiveness[0] == pytest.approx(judged.comprehensiveness[1], abs=1e-5)
 
 
 def test_occlusion_in_windows_shares_what_it_finds(models):

@@ -153,6 +153,22 @@ def read(model: TextClassifier, network: Network, text: str) -> Tokens:
     return Tokens(network.encode([aligned.text], longest)[0], spans)
 
 
+def beginning(model: TextClassifier, text: str) -> str:
+    """The part of a text that the model reads; it cuts what is too long.
+
+    Deleting from the whole text would let in what stood behind the cut, and words would seem to
+    matter for what took their place.
+    """
+    network = network_of(model)
+    if network is None:
+        return text
+    try:
+        spans = read(model, network, text).spans
+    except ModelError:  # its tokenizer does not know where its tokens stand
+        return text
+    return text[: max((end for _, end in spans), default=0)]
+
+
 def _padded(
     network: Network, reads: Sequence[Tokens]
 ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:

@@ -2,9 +2,9 @@
 
 Comprehensiveness: by how much the label's probability falls when the highest units are deleted;
 large where they were needed. Sufficiency: by how much it falls when nothing else is left; small
-where they were enough. Both for several shares of a text's units (DeYoung et al. 2020, "ERASER",
-1911.03429), at least one unit each. Deleting makes texts that no one would write, so compare
-methods with each other and with a random order, not with 0 or 1.
+where they were enough. Both for several shares of the units that the model reads (DeYoung et al.
+2020, "ERASER", 1911.03429), at least one each. Deleting makes texts that no one would write, so
+compare methods with each other and with a random order, not with 0 or 1.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emrobust.explain.explainer import Explanation
+from emrobust.explain.explainer import Explanation, beginning
 from emrobust.explain.occlusion import probabilities
 from emrobust.explain.units import without
 from emrobust.models.estimator import TextClassifier
@@ -47,11 +47,12 @@ def judge(
         thresholds: shares of the units, above 0 to 1.
     """
     labels = np.asarray(columns)
-    whole = probabilities(model, texts, labels)
+    seen = [beginning(model, text) for text in texts]
+    whole = probabilities(model, seen, labels)
     found = {}
     for name, of_method in explanations.items():
         cut: list[str] = []
-        for text, explanation in zip(texts, of_method, strict=True):
+        for text, explanation in zip(seen, of_method, strict=True):
             cut += _deletions(text, explanation, thresholds)
         given = probabilities(model, cut, np.repeat(labels, 2 * len(thresholds)))
         falls = whole[:, None, None] - given.reshape(len(texts), len(thresholds), 2)
@@ -61,7 +62,8 @@ def judge(
 
 def _deletions(text: str, explanation: Explanation, thresholds: Sequence[float]) -> list[str]:
     """For each threshold the text without its highest units, and with these alone."""
-    ranked = [explanation.units[place] for place in explanation.ranked()]
+    units = explanation.units
+    ranked = [units[k] for k in explanation.ranked() if units[k].start < len(text)]
     texts = []
     for share in thresholds:
         top = max(1, math.ceil(share * len(ranked)))

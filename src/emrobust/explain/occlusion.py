@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from emrobust.explain.explainer import Explainer
+from emrobust.explain.explainer import Explainer, beginning
 from emrobust.explain.units import Unit, without
 from emrobust.models.estimator import TextClassifier
 from emrobust.registry import register
@@ -49,11 +49,12 @@ class Occlusion(Explainer):
         pieces: Sequence[Sequence[Unit]],
     ) -> list[np.ndarray]:
         """Falls of the log odds."""
+        seen = [beginning(model, text) for text in texts]
         shorter = [
             [without(text, of_text[at : at + self.window]) for at in self._starts(of_text)]
-            for text, of_text in zip(texts, pieces, strict=True)
+            for text, of_text in zip(seen, pieces, strict=True)
         ]
-        variants = [text for row, of in enumerate(shorter) for text in (texts[row], *of)]
+        variants = [text for row, of in enumerate(shorter) for text in (seen[row], *of)]
         owner = np.repeat(np.arange(len(texts)), [len(of) + 1 for of in shorter])
         odds = log_odds(probabilities(model, variants, np.asarray(columns)[owner]))
         scores = []
