@@ -32,7 +32,7 @@ def run_quality(
         return
     found = quality.check_quality(prepared, out, top=top, folds=folds, seed=seed, language=language)
     of = found.mislabels
-    typer.echo(f"{of.rows:,} records, {of.confident:,} of them confidently mislabelled")
+    typer.echo(f"{of.rows:,} records, {of.confident:,} of them likely mislabelled")
     if found.support is not None:
         asked = len(found.support.cosine)
         typer.echo(
