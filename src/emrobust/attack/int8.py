@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from emrobust import runs
 from emrobust.models.transformer import Transformer
 from emrobust.onnx import engine, graph
 
-# Tokens of a batch, padding included: 6 % quicker for a record's texts than 512.
+# Tokens of a batch, padding included: 512 is as quick, 2,048 is 7 % slower.
 BATCH_TOKENS = 1024
 
 
@@ -39,12 +40,14 @@ class Int8Reader:
 
     Raises:
         ModelError: its architecture holds something that ONNX cannot express.
+        StorageError: the disk of temporary files is full or cannot be written.
     """
 
     def __init__(self, network: Transformer, max_length: int, threads: int) -> None:
         self.network = network
         self.max_length = max_length
-        with tempfile.TemporaryDirectory() as name:
+        where = Path(tempfile.gettempdir())
+        with runs.storage_errors(where), tempfile.TemporaryDirectory(dir=where) as name:
             folder = Path(name)
             graph.write_fp32(network, folder / "fp32.onnx")
             graph.write_int8(folder / "fp32.onnx", folder / "int8.onnx")
