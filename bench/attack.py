@@ -1,14 +1,15 @@
 """Attacks on the embedded encoder: ours against a greedy loop as TextAttack runs it.
 
-    bench/attack.py [--records 1000] [--budget 200] [--peer-records 40] [--training 4000]
-                    [--rounds 3] [--quick]
+    bench/attack.py [--records 1000] [--budget 200] [--peer-records 40] [--rounds 3]
+                    [--run RUN --prepared FOLDER] [--quick]
 
-A classifier with the embedded encoder is fitted on notes of the made-up clinic. Both sides attack
-it with the recipe zh_homophone_glyph, the goal `label_dropped` and the same budget. Ours runs as
-`emrobust attack` does, over all records. The peer is GreedyWordSwapWIR written out plainly, the
-way TextAttack runs it: one record after the other, each word deleted to rank them, all candidates
-of a word asked at once, batches of 32 in float32 padded to their longest. It has none of
-TextAttack's own costs per text. Both sides get the same words, candidates and constraints.
+A classifier with the embedded encoder is fitted on 4,000 notes of the made-up clinic, or a run's is
+taken, with the first of its test records. Both sides attack it with the recipe zh_homophone_glyph,
+the goal `label_dropped` and the same budget. Ours runs as `emrobust attack` does, over all records.
+The peer is GreedyWordSwapWIR written out plainly, the way TextAttack runs it: one record after the
+other, each word deleted to rank them, all candidates of a word asked at once, batches of 32 in
+float32 padded to their longest. It has none of TextAttack's own costs per text. Both sides get the
+same words, candidates and constraints.
 
 Where TextAttack can be imported (docs/attack.md says how), its own GreedyWordSwapWIR runs too, with
 the same model, goal, candidates of a word, constraints and budget (``textattack``,
@@ -29,6 +30,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
@@ -43,7 +45,9 @@ from emrobust.attack.units import group
 from emrobust.clinic.chart import write_block
 from emrobust.clinic.model import build
 from emrobust.perturb import Edit
+from emrobust.pipeline.prepare import LABELS as FOLDER
 from emrobust.train import NeuralClassifier, batches
+from emrobust.train import run as training
 
 RECIPE = "zh_homophone_glyph"
 GOAL = {"name": "label_dropped"}
@@ -88,6 +92,17 @@ def write_notes(count: int) -> Notes:
 def fit(notes: Notes, epochs: int) -> NeuralClassifier:
     model = NeuralClassifier("transformer", epochs=epochs, learning_rate=5e-4, max_length=160)
     return model.fit(notes.texts, notes.truth, validation=(notes.texts, notes.truth))
+
+
+def read_run(run: Path, prepared: Path, count: int) -> tuple[NeuralClassifier, Notes]:
+    """A run's network and its first test records."""
+    loaded = training.load(run)
+    rows = training.read_rows(prepared / FOLDER / records.FILE)
+    rows = rows.take([k for k, split in enumerate(rows.split) if split == "test"][:count])
+    model = loaded.estimator()
+    if not isinstance(model, NeuralClassifier):
+        raise SystemExit(f"{run} is no run of a network")
+    return model, Notes(rows.texts, records.indicator(rows.labels, loaded.names))
 
 
 def read_clocks() -> np.ndarray:
@@ -261,22 +276,24 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1000)
     parser.add_argument("--peer-records", type=int, default=40)
     parser.add_argument("--budget", type=int, default=200)
-    parser.add_argument("--training", type=int, default=4000, help="notes that it is fitted on")
+    parser.add_argument("--run", type=Path)
+    parser.add_argument("--prepared", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
     if given.quick:
         given.records, given.peer_records, given.budget, given.rounds = 16, 4, 40, 1
-        given.training = 60
-    notes = write_notes(given.training + given.records)
-    known = Notes(notes.texts[: given.training], notes.truth[: given.training])
-    model = fit(known, 1 if given.quick else 4)
+    if given.run is None:
+        known = 60 if given.quick else 4000
+        notes = write_notes(known + given.records)
+        model = fit(Notes(notes.texts[:known], notes.truth[:known]), 1 if given.quick else 4)
+        notes = Notes(notes.texts[known:], notes.truth[known:])
+    else:
+        model, notes = read_run(given.run, given.prepared, given.records)
     victim = attack.Victim(model)
     subjects = [
         Subject(str(row), text, truth.astype(bool))
-        for row, (text, truth) in enumerate(
-            zip(notes.texts[given.training :], notes.truth[given.training :], strict=True)
-        )
+        for row, (text, truth) in enumerate(zip(notes.texts, notes.truth, strict=True))
     ]
     few = subjects[: given.peer_records]
     run_ours(victim, few, 10)  # tables are read, kernels are made, the graph is written
