@@ -7,7 +7,9 @@ import re
 from string import Formatter
 
 import pytest
+from tokenizers import Tokenizer
 
+from emrobust.encoder import embedded
 from emrobust.serve.routes.page import read_page
 
 FIELDS = {"chief_complaint", "present_illness", "past_history"}
@@ -50,6 +52,11 @@ def test_examples_are_made_up_notes_with_the_parts_that_models_read(files):
     for example in examples:
         assert set(example) == {"language", "title", "fields"}
         assert set(example["fields"]) == FIELDS
+    # The embedded encoder reads all of the Chinese ones at its usual length.
+    tokenizer = Tokenizer.from_file(str(embedded.folder() / "tokenizer.json"))
+    for example in examples:
+        text = "\n".join(example["fields"].values())
+        assert len(tokenizer.encode(text).ids) <= 128 or example["language"] != "zh"
 
 
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere(files):
