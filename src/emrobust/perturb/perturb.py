@@ -13,7 +13,15 @@ from emrobust import rng
 from emrobust.perturb import guards, tokens
 from emrobust.perturb.edits import Edit, join, settle
 from emrobust.perturb.perturbation import Perturbation
-from emrobust.perturb.reach import CUT, HALF, MARK, is_clear, is_hopeless, is_width, means_alike
+from emrobust.perturb.reach import (
+    HALF,
+    MARK,
+    cuts,
+    is_clear,
+    is_hopeless,
+    is_width,
+    means_alike,
+)
 
 _FEW = 3  # edits that are judged clause by clause; more, in the whole text
 _IDLE: list[rng.Draws] = []  # that nothing draws from just now
@@ -91,7 +99,6 @@ def _judge(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
     Most edits are clear of every guarded fact. Only for the others is the text looked through;
     they are judged without the clear ones, which make no difference to them.
     """
-    cuts = [match.start() for match in CUT.finditer(text)]
     kept: list[Edit] = []
     refused: list[Edit] = []
     doubtful: set[Edit] = set()
@@ -100,7 +107,7 @@ def _judge(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
         many = len(edits) > _FEW and not rewrites
         for edit in edits:
             # One look through the text is quicker than many looks at edits.
-            if many or not is_clear(text, edit, cuts, rewrites=rewrites):
+            if many or not is_clear(text, edit, rewrites=rewrites):
                 if is_hopeless(text, edit, rewrites=rewrites):
                     refused.append(edit)
                     continue
@@ -114,7 +121,7 @@ def _judge(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
     doubtful.update(*(pair for pair in pairwise(settled) if pair[0][1] == pair[1][0]))
     if doubtful or strict:
         unclear = [edit for edit in settled if edit in strict or edit in doubtful]
-        bad = _examine(text, unclear, cuts, strict)
+        bad = _examine(text, unclear, strict)
         refused += bad
         settled = [edit for edit in settled if edit not in bad] if bad else settled
     return Perturbed(join(text, settled), settled, refused)
@@ -150,9 +157,7 @@ def _pieces(text: str) -> list[str]:
     return [text[start:end] for start, end in _spans(text)]
 
 
-def _examine(
-    text: str, settled: list[Edit], cuts: Sequence[int], strict: Container[Edit]
-) -> list[Edit]:
+def _examine(text: str, settled: list[Edit], strict: Container[Edit]) -> list[Edit]:
     """Those of the edits that change a guarded fact.
 
     If a second pass of the pattern finds the same pieces, nothing guarded was made or lost.
@@ -161,15 +166,14 @@ def _examine(
     Args:
         text: the original.
         settled: edits of it that may do harm.
-        cuts: where its clauses end.
         strict: edits that are known to touch nothing guarded.
     """
     bad: list[Edit] = []
     if _moves_mark(text, settled):
-        for start, end, group in _windows(text, settled, cuts):
+        for start, end, group in _windows(text, settled):
             bad += _pick_out(text, start, end, group)
         return bad
-    for start, end, group in _parts(text, settled, cuts):
+    for start, end, group in _parts(text, settled):
         spans = [span for span in _spans(text) if start <= span[0] < end]
         touching = any(
             _touches(text, edit, span) for edit in group if edit not in strict for span in spans
@@ -179,17 +183,16 @@ def _examine(
     return bad
 
 
-def _parts(
-    text: str, settled: list[Edit], cuts: Sequence[int]
-) -> Iterator[tuple[int, int, list[Edit]]]:
+def _parts(text: str, settled: list[Edit]) -> Iterator[tuple[int, int, list[Edit]]]:
     """Clauses with edits, marks included: start, end, edits. All of it where edits are many."""
     if len(settled) > _FEW:
         yield 0, len(text), settled
         return
-    for part, edits in groupby(settled, key=lambda edit: bisect_left(cuts, edit[0])):
+    ends = cuts(text)
+    for part, edits in groupby(settled, key=lambda edit: bisect_left(ends, edit[0])):
         group = list(edits)
-        start = cuts[part - 1] if part else 0
-        end = cuts[part] + 1 if part < len(cuts) else len(text)
+        start = ends[part - 1] if part else 0
+        end = ends[part] + 1 if part < len(ends) else len(text)
         # An edit that goes on into the next clause replaces a mark, which is seen before.
         yield start, max(end, group[-1][1]), group
 
@@ -231,20 +234,19 @@ def _moves_mark(text: str, settled: Iterable[Edit]) -> bool:
     return MARK.search(changed) is not None
 
 
-def _windows(
-    text: str, settled: Sequence[Edit], cuts: Sequence[int]
-) -> Iterator[tuple[int, int, list[Edit]]]:
+def _windows(text: str, settled: Sequence[Edit]) -> Iterator[tuple[int, int, list[Edit]]]:
     """Parts of the text that hold all an edit can change the facts of: start, end, its edits.
 
     No cue reaches beyond the edge of its clause, and an edit at an edge can join two clauses:
     so a part goes to the second edge on either side.
     """
+    ends = cuts(text)
     group: list[Edit] = []
     begin = finish = 0
     for edit in settled:
-        before, behind = bisect_left(cuts, edit.start) - 2, bisect_left(cuts, edit.end) + 1
-        start = cuts[before] if before >= 0 else 0
-        end = cuts[behind] + 1 if behind < len(cuts) else len(text)
+        before, behind = bisect_left(ends, edit.start) - 2, bisect_left(ends, edit.end) + 1
+        start = ends[before] if before >= 0 else 0
+        end = ends[behind] + 1 if behind < len(ends) else len(text)
         if group and start >= finish:
             yield begin, finish, group
             group = []

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
 from enum import IntEnum
 from itertools import pairwise
 
@@ -22,8 +21,7 @@ from emrobust.perturb.edits import Edit
 MARK = re.compile(f"[{guards.JOINTS}{re.escape(tokens.STOPS)}？?]")
 # Marks that end a clause alike, and are no part of any number.
 _ALIKE = frozenset("，。；,;！!")
-# Marks that no guarded piece has inside it.
-CUT = re.compile("[，。；;！!\n]")
+_CUT = re.compile("[，。；;！!\n]")
 _STOP = re.compile(f"[{re.escape(tokens.STOPS)}]")
 # Written in full width, figures are read as the same; a year, a unit or a quotient may not be.
 _PLAIN_NUMBER = re.compile(r"[0-9]{1,3}(?:\.[0-9]+)?|[０-９]{1,3}(?:．[０-９]+)?")
@@ -57,7 +55,13 @@ class Bearing(IntEnum):
     FREE = 2
 
 
-def is_clear(text: str, edit: Edit, cuts: Sequence[int], *, rewrites: bool) -> bool:
+@functools.lru_cache(maxsize=4)
+def cuts(text: str) -> list[int]:
+    """Where the clauses of a text end, at marks that no guarded piece has inside it."""
+    return [match.start() for match in _CUT.finditer(text)]
+
+
+def is_clear(text: str, edit: Edit, *, rewrites: bool) -> bool:
     """Whether the edit changes no guarded fact, touches no guarded piece and makes none.
 
     This holds whatever other edits are made, unless one meets or borders this one.
@@ -65,7 +69,6 @@ def is_clear(text: str, edit: Edit, cuts: Sequence[int], *, rewrites: bool) -> b
     Args:
         text: the original.
         edit: of it.
-        cuts: where `CUT` matches in it.
         rewrites: whether the edit may replace guarded pieces by equal ones.
     """
     start, end, new = edit
@@ -80,7 +83,7 @@ def is_clear(text: str, edit: Edit, cuts: Sequence[int], *, rewrites: bool) -> b
     near = text[start - 2 if start > 1 else 0 : start], text[end : end + 2]
     if (_joins if old else _parts)(near[0], old, new, near[1]):
         return False
-    return moves == Moves.NOTHING or _is_ungoverned(text, start, end, cuts, moves)
+    return moves == Moves.NOTHING or _is_ungoverned(text, start, end, moves)
 
 
 def is_hopeless(text: str, edit: Edit, *, rewrites: bool) -> bool:
@@ -111,18 +114,19 @@ def _parts(before: str, _: str, new: str, behind: str) -> bool:
     return _crosses(before, new[:2]) or _crosses(new[-2:], behind)
 
 
-def _is_ungoverned(text: str, start: int, end: int, cuts: Sequence[int], moves: Moves) -> bool:
+def _is_ungoverned(text: str, start: int, end: int, moves: Moves) -> bool:
     """Whether no cue looks for the mark that is moved: from before it, or from behind it.
 
     What separates the parts of one clause matters only to cues that look back.
     """
     lexicon = tokens.load()
-    last = bisect_left(cuts, end)
-    finish = cuts[last] + 1 if last < len(cuts) else len(text)
+    ends = cuts(text)
+    last = bisect_left(ends, end)
+    finish = ends[last] + 1 if last < len(ends) else len(text)
     if lexicon.backward.search(text, end, finish):
         return False
-    first = bisect_left(cuts, start) - 1
-    begin = cuts[first] if first >= 0 else 0
+    first = bisect_left(ends, start) - 1
+    begin = ends[first] if first >= 0 else 0
     return moves == Moves.JOINT or lexicon.forward.search(text, begin, start) is None
 
 
@@ -155,17 +159,16 @@ def _read(piece: str) -> list[tuple[str, str]] | None:
 
 @functools.lru_cache(maxsize=_MEMORY)
 def _meets(left: str, right: str) -> bool:
-    """Whether a guarded piece may hold these two neighbours, in lower case."""
+    """Whether a guarded piece may hold these two neighbours."""
+    left, right = left.lower()[-1], right.lower()[0]
     return left + right in tokens.load().pairs or (_counts(left) and _counts(right))
 
 
-@functools.lru_cache(maxsize=_MEMORY)
 def _crosses(left: str, right: str) -> bool:
     """Whether a guarded piece may hold the last of ``left`` and the first of ``right``.
 
     Of each at most two characters are given. No piece begins or ends with a space.
     """
-    left, right = left.lower(), right.lower()
     if not left or not right or not _meets(left[-1], right[0]):
         return False
     if left[-1].isspace() and left[:-1] and not _meets(left[-2], left[-1]):
