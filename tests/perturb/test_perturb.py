@@ -10,6 +10,7 @@ from emrobust import registry
 from emrobust.errors import ConfigError
 from emrobust.perturb import Edit, Perturbation, apply, facts, perturb, perturb_all
 from emrobust.perturb.deletion import Deletion
+from emrobust.perturb.guards import permits
 from emrobust.perturb.homophone import Homophone
 from emrobust.perturb.perturbation import Gaps
 from emrobust.perturb.punctuation import Punctuation
@@ -103,17 +104,74 @@ WORDS = st.lists(
             "有",
             "。",
             "布洛芬",
+            "升高",
+            "病史",
+            " ",
         ]
     ),
     max_size=14,
 ).map("".join)
 
 
-@settings(max_examples=150)
+@settings(max_examples=300)
 @given(WORDS, st.integers(0, 1000), st.sampled_from([Reckless, Wild]))
 def test_whatever_is_proposed_the_facts_stay(text, seed, kind):
     done = perturb(text, [kind()], seed, "note")
     assert facts(done.text) == facts(text)
+    assert permits(text, done.edits)
+
+
+class Rewording(Perturbation):
+    """Puts equal, opposite and other words for those that it finds."""
+
+    source = "a test"
+    language = "both"
+    rewrites = True
+    TABLE = (
+        ("升高", ("降低", "增高", "")),
+        ("降低", ("升高", "下降")),
+        ("0.3g", ("0.3克", "0.6g", "0.3", "3克")),
+        ("3天", ("3d", "三天", "4天", "3")),
+        ("无", ("没有", "有", "未见")),
+        ("未见好转", ("不见好", "好转")),
+        ("左", ("右", "左侧", "")),
+        ("，", ("。", "、", "")),
+        ("咳嗽", ("咳", "无咳嗽", "喀嗽")),
+        ("38.5", ("３８．５", "38", "38。5")),
+        ("病史", ("史", "病")),
+    )
+
+    def propose(self, text, random):
+        return [
+            Edit(place, place + len(old), random.choice(news))
+            for old, news in self.TABLE
+            for place in range(len(text))
+            if text.startswith(old, place) and random.random() < 0.5
+        ]
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(
+        st.sampled_from(
+            [old for old, _ in Rewording.TABLE] + ["血压", "每次", "膝痛", "体温", " "]
+        ),
+        max_size=10,
+    ).map("".join),
+    st.integers(0, 1000),
+)
+def test_whatever_is_reworded_the_guards_permit(text, seed):
+    done = perturb(text, [Rewording()], seed, "note")
+    assert permits(text, done.edits)
+
+
+def test_nothing_is_turned_into_its_opposite_where_nothing_else_is_guarded():
+    class Turning(Rewording):
+        TABLE = (("升高", ("降低",)),)
+
+    notes = [perturb("血压升高，无咳嗽", [Turning()], seed, "note") for seed in range(9)]
+    assert any(note.refused for note in notes)
+    assert not any(note.edits for note in notes)
 
 
 def test_refused_edits_are_told_and_earlier_perturbations_win():

@@ -2,8 +2,9 @@
 
 PyTorch's fused CPU kernel takes no dropout, and its backward pass alone is a fifth of a training
 step at 64 tokens; so where gradients are wanted on a CPU, two plain products are the faster way.
-Inference and other devices use the fused kernel. An ONNX graph gets the plain products too: there the
-fused one would be written out with a look for NaN in every weight, a twentieth of the time at 120 tokens.
+Inference and other devices use the fused kernel. An ONNX graph gets the plain products too: the
+fused one would be written out with a look for NaN in every weight, a twentieth of the time at 120
+tokens.
 """
 
 from __future__ import annotations

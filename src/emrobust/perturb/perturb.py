@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -16,11 +16,13 @@ from emrobust.perturb.perturbation import Perturbation
 from emrobust.perturb.reach import (
     HALF,
     MARK,
+    bares_blank,
     cuts,
     is_clear,
     is_hopeless,
     is_width,
-    means_alike,
+    means_same,
+    moves_mark,
 )
 
 _FEW = 3  # edits that are judged clause by clause; more, in the whole text
@@ -80,7 +82,8 @@ def perturb_all(
 def _judge_many(text: str, rewrites: bool, edits: list[Edit]) -> Perturbed | None:
     """Many small edits of one perturbation, judged by two looks at the text as a whole.
 
-    None where that does not tell: marks are moved, or a guarded piece is made or lost.
+    None where that does not tell: marks are moved, a blank is bared, or a guarded piece is made or
+    lost.
     """
     if rewrites or len(edits) <= _FEW:
         return None
@@ -88,7 +91,9 @@ def _judge_many(text: str, rewrites: bool, edits: list[Edit]) -> Perturbed | Non
     settled = settle([edit for edit in edits if edit not in touching] if touching else edits)
     after = join(text, settled)
     changed = "".join([text[start:end] + new for start, end, new in settled])
-    if MARK.search(changed) or _pieces(text) != tokens.load().inner.findall(after):
+    if MARK.search(changed) or any(bares_blank(text, edit) for edit in settled):
+        return None
+    if _pieces(text) != tokens.load().inner.findall(after):
         return None
     return Perturbed(after, settled, [edit for edit in edits if edit in touching])
 
@@ -121,7 +126,7 @@ def _judge(text: str, proposed: Iterable[tuple[bool, list[Edit]]]) -> Perturbed:
     doubtful.update(*(pair for pair in pairwise(settled) if pair[0][1] == pair[1][0]))
     if doubtful or strict:
         unclear = [edit for edit in settled if edit in strict or edit in doubtful]
-        bad = _examine(text, unclear, strict)
+        bad = _examine(text, unclear)
         refused += bad
         settled = [edit for edit in settled if edit not in bad] if bad else settled
     return Perturbed(join(text, settled), settled, refused)
@@ -157,28 +162,26 @@ def _pieces(text: str) -> list[str]:
     return [text[start:end] for start, end in _spans(text)]
 
 
-def _examine(text: str, settled: list[Edit], strict: Container[Edit]) -> list[Edit]:
+def _examine(text: str, settled: list[Edit]) -> list[Edit]:
     """Those of the edits that change a guarded fact.
 
-    If a second pass of the pattern finds the same pieces, nothing guarded was made or lost.
-    Otherwise facts are compared, of the clauses with edits only, unless a mark is edited too.
+    If a second pass of the pattern finds the pieces that it must find, nothing guarded was made,
+    lost or changed. Otherwise facts are compared, of the clauses with edits only, unless a mark is
+    edited too.
 
     Args:
         text: the original.
         settled: edits of it that may do harm.
-        strict: edits that are known to touch nothing guarded.
     """
     bad: list[Edit] = []
-    if _moves_mark(text, settled):
+    if any(moves_mark(text[start:end], new) for start, end, new in settled):
         for start, end, group in _windows(text, settled):
             bad += _pick_out(text, start, end, group)
         return bad
     for start, end, group in _parts(text, settled):
         spans = [span for span in _spans(text) if start <= span[0] < end]
-        touching = any(
-            _touches(text, edit, span) for edit in group if edit not in strict for span in spans
-        )
-        if touching or not _finds_same(text, spans, group, start, end):
+        expected = _expect(text, spans, group)
+        if expected is None or not _finds(text, expected, group, start, end):
             bad += _pick_out(text, start, end, group)
     return bad
 
@@ -197,41 +200,48 @@ def _parts(text: str, settled: list[Edit]) -> Iterator[tuple[int, int, list[Edit
         yield start, max(end, group[-1][1]), group
 
 
-def _finds_same(
-    text: str, spans: Sequence[tuple[int, int]], settled: Sequence[Edit], start: int, end: int
-) -> bool:
-    """Whether the guarded pieces of ``text[start:end]`` are the same after the edits."""
-    before = [text[first:last] for first, last in spans]
+def _expect(
+    text: str, spans: Sequence[tuple[int, int]], settled: Iterable[Edit]
+) -> list[str] | None:
+    """The guarded pieces that there must be after the edits, if these change no fact.
+
+    None where an edit cuts a piece, inserts at its edge, or may change what is said.
+    """
+    expected: list[str] = []
+    done = 0
+    for edit in settled:
+        start, end, new = edit
+        # An insertion touches a piece at its edges too.
+        slack = start == end
+        first = done
+        while first < len(spans) and spans[first][1] + slack <= start:
+            first += 1
+        behind = first
+        while behind < len(spans) and spans[behind][0] < end + slack:
+            behind += 1
+        expected += [text[begin:finish] for begin, finish in spans[done:first]]
+        old, done = text[start:end], behind
+        touched = spans[first:behind]
+        if is_width(old, new):
+            expected += [text[begin:finish] for begin, finish in touched]
+        elif bares_blank(text, edit) or not means_same(old, new):
+            return None
+        elif touched:
+            if slack or touched[0][0] < start or touched[-1][1] > end:
+                return None
+            expected += tokens.load().inner.findall(new)
+    return expected + [text[begin:finish] for begin, finish in spans[done:]]
+
+
+def _finds(text: str, expected: list[str], settled: Sequence[Edit], start: int, end: int) -> bool:
+    """Whether the guarded pieces of ``text[start:end]`` after the edits are these."""
     after = tokens.load().inner.findall(join(text, settled, start, end))
-    return before == after or _fold(before) == _fold(after)
-
-
-def _touches(text: str, edit: Edit, span: tuple[int, int]) -> bool:
-    """Whether an edit is of a guarded piece, or inserts at its edge; width alone does not count."""
-    start, end, new = edit
-    if start == end:
-        return span[0] <= start <= span[1]
-    return span[0] < end and start < span[1] and not is_width(text[start:end], new)
+    return expected == after or _fold(expected) == _fold(after)
 
 
 def _fold(pieces: list[str]) -> list[str]:
     """Pieces in half width."""
     return "\n".join(pieces).translate(HALF).split("\n")
-
-
-def _moves_mark(text: str, settled: Iterable[Edit]) -> bool:
-    """Whether a mark may be lost, made or moved that ends or separates what cues govern.
-
-    One stop put for another ends the same.
-    """
-    changed = "".join(
-        [
-            text[start:end] + new
-            for start, end, new in settled
-            if not means_alike(text[start:end], new)
-        ]
-    )
-    return MARK.search(changed) is not None
 
 
 def _windows(text: str, settled: Sequence[Edit]) -> Iterator[tuple[int, int, list[Edit]]]:

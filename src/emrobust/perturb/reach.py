@@ -28,6 +28,7 @@ _PLAIN_NUMBER = re.compile(r"[0-9]{1,3}(?:\.[0-9]+)?|[０-９]{1,3}(?:．[０-�
 _TWINS = frozenset({(":", "："), ("：", ":"), ("。", "."), (".", "。")})
 _FIGURES = re.compile(r"[0-9０-９A-Za-zＡ-Ｚａ-ｚ%％]+(?:[.．][0-9０-９]+)?")
 HALF = {code + 0xFEE0: chr(code) for code in range(ord("!"), ord("~") + 1)}
+_POINT = re.compile(r"(?<=[0-9０-９])[.．](?=[0-9０-９])")  # of a number, and no full stop
 _MEMORY = 65_536  # pairs of neighbours, or of old and new, that are remembered
 
 
@@ -100,7 +101,7 @@ def _joins(before: str, old: str, new: str, behind: str) -> bool:
     if _crosses(before, old[:2]) or _crosses(old[-2:], behind):
         return True
     if not new:
-        return _crosses(before, behind)
+        return before[-1:].isspace() or _crosses(before, behind)
     return _crosses(before, new[:2]) or _crosses(new[-2:], behind)
 
 
@@ -136,8 +137,9 @@ def _weigh(old: str, new: str) -> tuple[Moves, Bearing]:
     if (old, new) in _TWINS or (is_width(old, new) and _PLAIN_NUMBER.fullmatch(old)):
         return Moves.WIDTH, Bearing.FREE if (old, new) in _TWINS else Bearing.EQUAL
     moves = Moves.NOTHING
-    if not means_alike(old, new) and MARK.search(old + new):
-        moves = Moves.STOP if _STOP.search(old + new) else Moves.JOINT
+    marks = "" if means_alike(old, new) else _POINT.sub("", old) + _POINT.sub("", new)
+    if MARK.search(marks):
+        moves = Moves.STOP if _STOP.search(marks) else Moves.JOINT
     if guards.turns_round(old, new):
         return moves, Bearing.DOUBTFUL
     before, after = _read(old), _read(new)
@@ -220,6 +222,22 @@ def is_width(old: str, new: str) -> bool:
         and _FIGURES.fullmatch(old) is not None
         and old.translate(HALF) == new.translate(HALF)
     )
+
+
+def means_same(old: str, new: str) -> bool:
+    """Whether a replacement tells the same by itself, and nothing that governs what is around."""
+    return _weigh(old, new)[1] >= Bearing.EQUAL
+
+
+def bares_blank(text: str, edit: Edit) -> bool:
+    """Whether a deletion brings a blank before what follows: a cue there looks back over blanks."""
+    start, _, new = edit
+    return not new and text[start - 1 : start].isspace()
+
+
+def moves_mark(old: str, new: str) -> bool:
+    """Whether a mark may be lost, made or moved that ends or separates what cues govern."""
+    return not means_alike(old, new) and _weigh(old, new)[0] != Moves.NOTHING
 
 
 def means_alike(old: str, new: str) -> bool:
