@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import struct
+import termios
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from emrobust import perturb
+from emrobust.augment import pool as pool_module
 from emrobust.augment.pool import Pool
 from emrobust.augment.rules import Request
 from emrobust.augment.toolbox import Toolbox
@@ -106,6 +112,34 @@ def test_empty_texts_stay_empty(masked_lm, tmp_path):
         checkpoint=str(masked_lm), translations=tmp_path / "t.csv",
     )  # fmt: skip
     assert not any(text for texts in read(toolbox) for text in texts)
+
+
+def test_a_long_answer_survives_a_stop_of_the_worker(monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    request = Request(0, list(range(4000)), TEXTS * 100)
+    with Pool(RULES, 1) as pool:
+        worker = pool._workers[0]
+        pool_module._write(worker, request)
+        wait_until_full(worker.stdout.fileno())
+        os.kill(worker.pid, signal.SIGSTOP)
+        os.kill(worker.pid, signal.SIGCONT)
+        with ThreadPoolExecutor(1) as thread:
+            reading = thread.submit(pool_module._receive, worker)
+            try:
+                assert len(reading.result(60)) == 4000
+            finally:
+                worker.kill()  # so that nothing waits for it
+
+
+def wait_until_full(pipe: int) -> None:
+    """Until a pipe takes no more: then its writer waits inside of one writing."""
+    room = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+    for _ in range(1200):
+        (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
+        if waiting == room:
+            return
+        time.sleep(0.05)
+    pytest.fail("the answer did not fill the pipe")
 
 
 def test_a_worker_that_fails_or_dies_is_told_without_text():

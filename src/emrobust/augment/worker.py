@@ -19,15 +19,18 @@ from emrobust.augment.rules import Request, Rules
 def main() -> None:
     """Answer until there are no more requests."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it decides
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    requests = sys.stdin.buffer
     rules = Rules(**json.loads(requests.readline()))
-    for line in requests:
-        try:
-            answer: object = rules(Request(*json.loads(line)))
-        except Exception as error:
-            answer = {"error": type(error).__name__}
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
+    # With PYTHONUNBUFFERED=1 `sys.stdout` writes once, and loses the rest of a long answer where a
+    # stop of the process (SIGSTOP) cuts the writing short.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as answers:
+        for line in requests:
+            try:
+                answer: object = rules(Request(*json.loads(line)))
+            except Exception as error:
+                answer = {"error": type(error).__name__}
+            answers.write(json.dumps(answer).encode() + b"\n")
+            answers.flush()
 
 
 if __name__ == "__main__":
