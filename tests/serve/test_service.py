@@ -260,7 +260,10 @@ def test_a_changed_package_is_refused_at_the_start(served_package, tmp_path):
         service.open_service(given, [Wanted(copy)])
     with pytest.raises(ConfigError, match="letters, digits"):
         service.open_service(given, [Wanted(served_package, "a b", "1")])
+    with pytest.raises(ConfigError, match="no model to serve"):
+        service.open_service(given, [])
     assert not (tmp_path / "s.db").exists()  # no store is made for what cannot be served
+    store.open_store(given.store).close()
     with pytest.raises(ConfigError, match="no model to serve"):
         service.open_service(given, [])
     assert catalog.parse("n@v=/p") == Wanted(catalog.Path("/p"), "n", "v")

@@ -117,6 +117,11 @@ def check(wanted: Wanted) -> Candidate:
     return Candidate(wanted.path.absolute(), name, version, checksum)
 
 
+def nothing_to_serve() -> ConfigError:
+    """No package was named, and the store knows none."""
+    return ConfigError("there is no model to serve", "Name a package: emrobust serve FOLDER")
+
+
 @final
 class Catalog:
     """All loaded versions.
@@ -159,7 +164,7 @@ class Catalog:
                 self._put(self._switched(served, "active", _CONSOLE))
         names = [served.version.name for served in self if served.version.state == "active"]
         if not names:
-            raise ConfigError("there is no model to serve", "Name a package: emrobust serve FOLDER")
+            raise nothing_to_serve()
         self._default = loaded[0].version.name if loaded else names[0]
 
     def _remember(self) -> None:

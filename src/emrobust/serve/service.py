@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 
 from emrobust.errors import ConfigError
-from emrobust.serve.catalog import Catalog, Wanted, check
+from emrobust.serve.catalog import Catalog, Wanted, check, nothing_to_serve
 from emrobust.serve.gate import Gate
 from emrobust.serve.metrics import Metrics
 from emrobust.serve.monitor.monitor import Monitor
 from emrobust.serve.settings import ServeSettings, Telemetry
 from emrobust.serve.sign_in import TokenReader
-from emrobust.serve.store import Store, open_store
+from emrobust.serve.store import Store, is_absent, open_store
 from emrobust.serve.store.entries import Entry
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def open_service(settings: ServeSettings, wanted: Sequence[Wanted]) -> Service:
     """
     tracer = _open_tracer(settings.telemetry)
     candidates = [check(one) for one in wanted]
+    if not candidates and is_absent(settings.store.url):
+        raise nothing_to_serve()
     store = open_store(settings.store)
     try:
         metrics = Metrics()

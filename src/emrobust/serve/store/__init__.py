@@ -7,7 +7,7 @@ No text of a record is in any table unless the hospital gives a key for it.
 from __future__ import annotations
 
 from emrobust.serve.store.chain import Anchor, Verified, read_anchor, verify, write_anchor
-from emrobust.serve.store.database import Database, connect
+from emrobust.serve.store.database import Database, connect, is_absent
 from emrobust.serve.store.entries import Event, Feedback, Prediction
 from emrobust.serve.store.keys import ApiKey
 from emrobust.serve.store.migrate import upgrade
@@ -24,6 +24,7 @@ __all__ = [
     "StoreSettings",
     "Verified",
     "connect",
+    "is_absent",
     "open_store",
     "read_anchor",
     "upgrade",

@@ -131,6 +131,12 @@ def connect(url: str, *, create: bool = True) -> Database:
     return _open_server(parsed)
 
 
+def is_absent(url: str) -> bool:
+    """Whether a store is surely not there: an SQLite file that is missing; no server is asked."""
+    parsed = _parse(url)
+    return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file()
+
+
 def _parse(url: str) -> sa.URL:
     expanded = config.expand_variables(url, "the store's URL")
     if not _URL.match(expanded):
