@@ -133,3 +133,8 @@ def test_what_is_refused(made, tmp_path):
         plan.read(str(tmp_path / "bad.toml"), project)
     with pytest.raises(InputError, match="two seeds"):
         study.run("paper", tmp_path / "out", size=study.Size(seeds=1))
+    with pytest.raises(ConfigError, match=r"`evaluate\.bootstrap` is 0"):
+        study.run(
+            "paper", tmp_path / "out", made / "clinic" / clinic.PROJECT, ["evaluate.bootstrap=0"]
+        )
+    assert not (tmp_path / "out").exists()

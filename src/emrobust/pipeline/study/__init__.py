@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from emrobust import clinic, config, runs
 from emrobust.config import Project
-from emrobust.errors import InputError
+from emrobust.errors import ConfigError, InputError
 from emrobust.pipeline.prepare import prepare
 from emrobust.pipeline.study import cells, plan, results
 from emrobust.pipeline.study.results import Results
@@ -73,7 +73,7 @@ def run(
         size: seeds, processes and so on; absent: the defaults.
 
     Raises:
-        ConfigError: no such study or row, or wrong settings.
+        ConfigError: no such study or row, wrong settings, or no resampling.
         InputError: the source is wrong, or fewer than two seeds are asked for.
     """
     size = size or Size()
@@ -86,6 +86,11 @@ def run(
     given = config.nest(overrides)
     over = plan.merge(_QUICK, given) if size.quick else given
     project = _project(project_file, out, records, overrides)
+    if not project.evaluate.bootstrap:
+        raise ConfigError(
+            "a study judges differences by resampling patients, and `evaluate.bootstrap` is 0",
+            "Leave it out, or give 1000.",
+        )
     study = plan.read(name, project, size.only)
     laid, missing = cells.lay_out(study, project, seeds, over)
     prepare(project, out / cells.DATA)
