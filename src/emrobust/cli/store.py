@@ -34,6 +34,18 @@ def run_upgrade(url: Url) -> None:
     typer.echo(f"{database.name}: {'upgraded to' if changed else 'is of'} version {VERSION}")
 
 
+@store_app.command(name="erase")
+def run_erase(
+    url: Url,
+    record_id: Annotated[str, typer.Argument(help="That the predictions have.")],
+) -> None:
+    """Erase the texts and comments that were kept of a record; the audit log stays whole."""
+    from emrobust.serve import store
+
+    erased = store.erase(_open(url), record_id, who())
+    typer.echo(f"{erased:,} texts and comments erased")
+
+
 @audit_app.command(name="verify")
 def run_verify(
     url: Url,

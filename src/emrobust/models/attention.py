@@ -48,7 +48,7 @@ def attend(  # noqa: PLR0917 - the signature that transformers calls
     """
     source: MaskSource | None = getattr(module, _SOURCE, None)
     on_cpu = query.device.type == "cpu"
-    plain = query.requires_grad or (dropout and source) or torch.jit.is_tracing()
+    plain = query.requires_grad or (dropout and source) or torch.onnx.is_in_onnx_export()
     if not on_cpu or not plain:
         mixed = nn.functional.scaled_dot_product_attention(
             query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling

@@ -65,7 +65,7 @@ def test_without_a_key_no_text_is_anywhere(opened, prediction):
         opened.text(made.id, "dr")
 
 
-def test_with_a_key_texts_are_sealed_logged_and_erasable(url, prediction, tmp_path):
+def test_with_a_key_texts_are_sealed_and_reading_is_logged(url, prediction, tmp_path):
     make_key(tmp_path / "text.key")
     settings = room.StoreSettings(url=url, text_key=tmp_path / "text.key")
     with room.open_store(settings) as opened:
@@ -84,10 +84,24 @@ def test_with_a_key_texts_are_sealed_logged_and_erasable(url, prediction, tmp_pa
             )
         with pytest.raises(StoreError, match="cannot be opened"):
             opened.text(made.id, "auditor")
-        assert opened.erase_text(made.id, "auditor")
-        assert not opened.erase_text(made.id, "auditor")
-        with pytest.raises(NotFoundError):
-            opened.text(made.id, "auditor")
+
+
+def test_a_record_s_texts_and_comments_are_erased_and_nothing_else(url, prediction, tmp_path):
+    make_key(tmp_path / "text.key")
+    with room.open_store(room.StoreSettings(url=url, text_key=tmp_path / "text.key")) as opened:
+        made, other = (prediction(text=CANARY, record_id=of) for of in ("V1", "V2"))
+        said = room.Feedback(actor="a", prediction=made.id, verdict="rejected", comment=CANARY)
+        for entry in (made, other, said):
+            opened.record(entry)
+        assert room.erase(opened.database, "V1", "auditor") == 2
+        assert room.erase(opened.database, "V1", "auditor") == 0
+        for gone in (made, said):
+            with pytest.raises(NotFoundError):
+                opened.text(gone.id, "auditor")
+        assert opened.text(other.id, "auditor") == CANARY
+        assert opened.prediction(made.id)["record_id"] == "V1"
+        told = [row["record_id"] for row in opened.audit() if row["action"] == "texts erased"]
+        assert told == ["V1"]
         room.verify(opened.database)
 
 

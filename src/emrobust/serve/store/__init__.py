@@ -9,6 +9,7 @@ from __future__ import annotations
 from emrobust.serve.store.chain import Anchor, Verified, read_anchor, verify, write_anchor
 from emrobust.serve.store.database import Database, connect, is_absent
 from emrobust.serve.store.entries import Event, Feedback, Prediction
+from emrobust.serve.store.erasure import erase
 from emrobust.serve.store.keys import ApiKey
 from emrobust.serve.store.migrate import upgrade
 from emrobust.serve.store.store import Store, StoreSettings, open_store
@@ -24,6 +25,7 @@ __all__ = [
     "StoreSettings",
     "Verified",
     "connect",
+    "erase",
     "is_absent",
     "open_store",
     "read_anchor",

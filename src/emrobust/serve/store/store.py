@@ -13,7 +13,7 @@ from pydantic import Field
 
 from emrobust.config import Section
 from emrobust.errors import NotFoundError, StoreError, UnavailableError
-from emrobust.serve.store import chain, migrate
+from emrobust.serve.store import migrate
 from emrobust.serve.store.database import Database, connect
 from emrobust.serve.store.entries import Entry, Event, to_rows
 from emrobust.serve.store.keys import Doorkeeper
@@ -118,7 +118,7 @@ class Store:
         """The text of a prediction or the comment of a feedback; that it was read is logged first.
 
         Raises:
-            NotFoundError: none was kept, or it was erased.
+            NotFoundError: none was kept, or it was erased (`erasure`).
             StoreError: texts are switched off, or it was sealed with another key.
         """
         if self._seal is None:
@@ -130,15 +130,6 @@ class Store:
             raise NotFoundError("no text was kept for this id")
         self.record(Event(actor=actor, action="text read", detail={"of": owner}))
         return self._seal.open(sealed, owner)
-
-    def erase_text(self, owner: str, actor: str) -> bool:
-        """Delete a text; whether there was one. The chain stays whole."""
-        told = to_rows(Event(actor=actor, action="text erased", detail={"of": owner}))
-        with self.database.write() as connection:
-            gone = connection.execute(sa.delete(TEXTS).where(TEXTS.c.id == owner)).rowcount
-            if gone:
-                chain.append(self.database, connection, [told.audit])
-        return bool(gone)
 
     def close(self) -> None:
         """Write what waits, then close."""
