@@ -52,15 +52,18 @@ def test_partners_are_others_and_shares_follow_the_beta_distribution():
 
 def test_a_single_text_stays_as_it_is(network):
     batch = batch_of(3)
-    embeddings, mask, targets = mixup.mix(network, batch, rng.generator(0, "test"))
-    torch.testing.assert_close(embeddings, network.embed(batch.ids))
-    assert torch.equal(mask, batch.mask)
-    torch.testing.assert_close(targets, batch.targets)
+    pairs = mixup.pair(1, rng.generator(0, "test"))
+    embeddings = network.embed(batch.ids)
+    torch.testing.assert_close(mixup.mix_embeddings(embeddings, batch.mask, pairs), embeddings)
+    mixed = mixup.mix_batch(batch, pairs)
+    assert torch.equal(mixed.mask, batch.mask)
+    torch.testing.assert_close(mixed.targets, batch.targets)
 
 
 def test_mixed_embeddings_reach_their_table(network):
-    embeddings, _, _ = mixup.mix(network, batch_of(4, 2, 3), rng.generator(0, "test"))
-    embeddings.sum().backward()
+    batch = batch_of(4, 2, 3)
+    pairs = mixup.pair(3, rng.generator(0, "test"))
+    mixup.mix_embeddings(network.embed(batch.ids), batch.mask, pairs).sum().backward()
     gradient = network.embedding.weight.grad.sum(1)
     assert (gradient[3:7] > 0).all()
     assert not gradient[:3].any()

@@ -54,25 +54,6 @@ def pair(rows: int, random: np.random.Generator, alpha: float = ALPHA) -> Pairs:
     return Pairs(torch.from_numpy(partners), torch.from_numpy(shares))
 
 
-def mix(
-    network: Network, batch: Batch, random: np.random.Generator, alpha: float = ALPHA
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A batch's texts mixed in pairs.
-
-    Args:
-        network: whose embeddings are mixed; they stay attached to their table.
-        batch: texts of any lengths and targets of any number of labels.
-        random: of partners and shares.
-        alpha: of the Beta distribution; small: nearly one text or the other.
-
-    Returns:
-        embeddings [rows, tokens, width], mask [rows, tokens] and targets [rows, labels].
-    """
-    pairs = pair(len(batch.ids), random, alpha)
-    mixed = mix_batch(batch, pairs)
-    return mix_embeddings(network.embed(batch.ids), batch.mask, pairs), mixed.mask, mixed.targets
-
-
 def mix_batch(batch: Batch, pairs: Pairs) -> Batch:
     """Mask and targets of the mixed texts; a mixed text is as long as the longer one."""
     partners, shares = _on(batch.ids.device, pairs)
