@@ -30,7 +30,6 @@ from emrobust.deid.rows import Place, Result, Task, Worker
 from emrobust.errors import RecordsError
 
 FACTS = "deid.json"
-EXPLAIN = "explain.csv"
 EXPLAIN_HEADER = (
     "row", "record_id", "column", "start", "end", "kind", "score", "detector", "evidence",
     "operator",
