@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the file with the longest test first."""
     files = {item.path for item in items if item.name == FIRST}
     items.sort(key=lambda item: item.path not in files)
+
+
+@pytest.fixture(scope="session")
+def blocks() -> Callable[[Path, str], list[str]]:
+    """The code blocks of a document that are in a language."""
+
+    def read(document: Path, language: str) -> list[str]:
+        text = document.read_text(encoding="utf-8")
+        return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def commands(blocks) -> Callable[[Path], list[str]]:
+    """The commands that a document shows."""
+
+    def read(document: Path) -> list[str]:
+        return [line for block in blocks(document, "bash") for line in block.splitlines() if line]
+
+    return read
 
 
 # Of a database that lives for one test session on loopback.

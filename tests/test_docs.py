@@ -1,17 +1,15 @@
-"""The documents are true: every command runs, every example is valid, every key is explained."""
+"""The guides are true: every command runs, every example is valid, every key is explained."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
@@ -24,79 +22,21 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(document: Path, language: str) -> list[str]:
-    text = document.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+@pytest.fixture
+def follow(commands) -> Callable[[Path], None]:
+    """Runs every command of a guide in this process, since every start of Python costs a second."""
+
+    def run(guide: Path) -> None:
+        for command in commands(guide):
+            program, *words = shlex.split(command)
+            assert program == "emrobust"
+            done = CliRunner().invoke(app, words)
+            assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception}"
+
+    return run
 
 
-def commands(document: Path) -> list[str]:
-    return [line for block in blocks(document, "bash") for line in block.splitlines() if line]
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory) -> Path:
-    """The working tree's files in a new folder, with the environment that is there already."""
-    folder = tmp_path_factory.mktemp("clone") / "emrobust"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    (folder / ".venv").symlink_to(Path(sys.prefix))
-    return folder
-
-
-# The test runner is not run by itself; its set-up and checks are what runs this test.
-NOT_HERE = re.compile(r"^scripts/test\b")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_every_command_of_the_readme_runs(clone):
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    for command in commands(ROOT / "README.md"):
-        if NOT_HERE.match(command):
-            continue
-        if command.startswith("emrobust serve "):
-            serve(f"{command} --port 0", clone, environment)
-            continue
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command],
-            cwd=clone, env=environment, capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-    for report in ("out/report", "out/comparison", "out/demo"):
-        assert list((clone / report).rglob("report.html")), report
-
-
-def serve(command: str, folder: Path, environment: dict[str, str]) -> None:
-    """Start a service, see that its page answers, and end it."""
-    with subprocess.Popen(
-        ["bash", "-euo", "pipefail", "-c", f"exec {command}"],
-        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    ) as running:  # fmt: skip
-        try:
-            printed = iter(running.stdout)
-            address = next(line.strip() for line in printed if line.startswith("http://"))
-            assert httpx.get(address).status_code == 200
-        finally:
-            running.terminate()
-        assert running.wait(60) == 0
-
-
-def follow(guide: Path) -> None:
-    """Run every command of a guide in this process, since every start of Python costs a second."""
-    for command in commands(guide):
-        program, *words = shlex.split(command)
-        assert program == "emrobust"
-        done = CliRunner().invoke(app, words)
-        assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception}"
-
-
-def test_every_command_of_the_guide_to_deidentification_runs(tmp_path, monkeypatch):
+def test_every_command_of_the_guide_to_deidentification_runs(tmp_path, monkeypatch, blocks, follow):
     guide = ROOT / "docs" / "deid.md"
     monkeypatch.chdir(tmp_path)
     (project,) = blocks(guide, "toml")
@@ -113,14 +53,14 @@ def test_every_command_of_the_guide_to_deidentification_runs(tmp_path, monkeypat
 
 
 @pytest.mark.slow
-def test_every_command_of_the_guide_to_packages_runs(tmp_path, monkeypatch):
+def test_every_command_of_the_guide_to_packages_runs(tmp_path, monkeypatch, follow):
     monkeypatch.chdir(tmp_path)
     follow(ROOT / "docs" / "package.md")
     assert Path("predictions.csv").stat().st_size > 0
 
 
 @pytest.mark.slow
-def test_every_command_of_the_guide_to_evidence_runs(tmp_path, monkeypatch):
+def test_every_command_of_the_guide_to_evidence_runs(tmp_path, monkeypatch, follow):
     monkeypatch.chdir(tmp_path)
     follow(ROOT / "docs" / "evidence.md")
     for name in ("quality/quality.html", "report/report.html", "report/attack.html",
@@ -130,14 +70,14 @@ def test_every_command_of_the_guide_to_evidence_runs(tmp_path, monkeypatch):
     assert "attack-first-zh_combined" in transfer["evidence"]["suites"]
 
 
-def test_both_readmes_have_the_same_commands():
+def test_both_readmes_have_the_same_commands(blocks):
     english, chinese = ROOT / "README.md", ROOT / "README.zh-CN.md"
-    assert commands(english) == commands(chinese)
-    assert blocks(english, "python") == blocks(chinese, "python")
+    for language in ("bash", "python"):
+        assert blocks(english, language) == blocks(chinese, language)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
-def test_python_examples_run(document, tmp_path):
+def test_python_examples_run(document, tmp_path, blocks):
     for block in blocks(document, "python"):
         done = subprocess.run(
             [sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path
@@ -146,7 +86,7 @@ def test_python_examples_run(document, tmp_path):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
-def test_project_files_in_the_documents_are_valid(document, tmp_path):
+def test_project_files_in_the_documents_are_valid(document, tmp_path, blocks):
     for block in blocks(document, "toml"):
         path = tmp_path / "project.toml"
         path.write_text(block, encoding="utf-8")

@@ -26,13 +26,10 @@ def run(*words):
     return done.stdout
 
 
-def test_every_command_of_the_guide_runs(tmp_path, monkeypatch):
+def test_every_command_of_the_guide_runs(tmp_path, monkeypatch, commands):
     monkeypatch.chdir(tmp_path)
-    text = GUIDE.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    commands = [line for block in blocks for line in block.splitlines() if line]
     token = ""
-    for command in commands:
+    for command in commands(GUIDE):
         # Which prefix a key gets is not known when the guide is written.
         program, *words = shlex.split(command.replace("PREFIX", token[4:16]))
         assert program == "emrobust"
