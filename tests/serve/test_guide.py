@@ -15,11 +15,10 @@ from emrobust.package import layout
 
 GUIDE = Path(__file__).parent.parent.parent / "docs" / "hospital-systems.md"
 _FILES = re.compile(r"`(\w+\.json)`:\n\n```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_COMMANDS = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_guide_to_hospital_systems_runs(address, tokens, tmp_path, served_package):
+def test_the_guide_to_hospital_systems_runs(address, tokens, tmp_path, served_package, blocks):
     text = GUIDE.read_text(encoding="utf-8")
     written = dict(_FILES.findall(text))
     assert set(written) == {"call.json", "bundle.json"}
@@ -33,7 +32,7 @@ def test_the_guide_to_hospital_systems_runs(address, tokens, tmp_path, served_pa
     table = f"{','.join(row)}\n{','.join(row.values())}\n"
     (tmp_path / "table.csv").write_text(table, encoding="utf-8")
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(_COMMANDS.findall(text))],
+        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks(GUIDE, "bash"))],
         cwd=tmp_path, capture_output=True, text=True, timeout=60,
         env={**os.environ, "SERVICE": address, "KEY": tokens["clinician"], "NO_PROXY": "127.0.0.1"},
     )  # fmt: skip
