@@ -76,7 +76,9 @@ def test_a_sheet_is_written_and_its_corrections_are_measured(table, tmp_path):
         (["t.csv", "--out", "o.csv", "--mapping", "m"], "needs --key"),
         (["t.csv", "--out", "o.csv", "--text", "主诉", "--set", "train.epochs=1"], "only [deid]"),
         (["t.csv", "--out", "o.csv", "--text", "主诉", "--set", "deid.wokers=1"], "`workers`?"),
-        (["t.csv", "--out", "o.csv", "--text", "主拆"], "Did you mean `主诉`?"),
+        (["t.csv", "--out", "o.csv", "--text", "主诉,主拆"], "Did you mean `主诉`?"),
+        # Alone it may be that the first row is a record, of which nothing is told.
+        (["t.csv", "--out", "o.csv", "--text", "主拆"], "first row hold the columns' names?"),
     ],
 )
 def test_what_is_missing_is_said(table, tmp_path, monkeypatch, words, says):

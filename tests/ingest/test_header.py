@@ -36,3 +36,7 @@ def test_a_first_row_that_is_a_record_is_not_told():
         locate(["姓名", "主诉"], ["姓李的病人", "主诉头痛三天", "13812345678"], "visits.csv")
     assert "李" not in str(caught.value)
     assert "头痛" not in str(caught.value)
+    with pytest.raises(SourceError) as caught:
+        locate(["姓名", "主诉"], ["李名", "主痛"], "visits.csv")  # half alike, and a patient's
+    assert "李" not in str(caught.value)
+    assert "痛" not in str(caught.value)

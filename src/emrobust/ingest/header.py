@@ -30,7 +30,7 @@ def locate(named: Sequence[str], header: Sequence[str], source: str) -> dict[str
 
     Raises:
         SourceError: lists every named column that is missing or there twice. Where none is there,
-            the first row may be a record, so nothing of it is told but what nearly is the name.
+            the first row may be a record, so nothing of it is told, not even what nearly is a name.
     """
     problems = []
     places = {}
@@ -46,8 +46,7 @@ def locate(named: Sequence[str], header: Sequence[str], source: str) -> dict[str
             problems.append(f"the column `{name}` is there {len(found)} times (columns {at}).")
         else:
             # Half alike is near: Chinese names have two characters.
-            alike = [h for h in names if knows or len(h) == len(name)]
-            near = difflib.get_close_matches(name, alike, n=1, cutoff=0.5)
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5) if knows else ()
             suggestion = f" Did you mean `{near[0]}`?" if near else ""
             problems.append(f"the column `{name}` is missing.{suggestion}")
     if problems:
