@@ -207,7 +207,7 @@ def main() -> None:
     threads = engine.count_threads(given.threads)
     torch.set_num_threads(threads)
     texts = read_texts(
-        given.data, given.columns.split(","), given.texts or (96 if given.quick else 1024)
+        given.data, given.columns.split(","), given.texts or (16 if given.quick else 1024)
     )
     network = make_network(given.run, given.size)
     with tempfile.TemporaryDirectory() as folder:

@@ -39,7 +39,7 @@ NOISE: dict[str, dict[str, Any]] = {
     "width": {"rate": 0.3},
     "template": {"rate": 0.2, "heading": 0.5},
 }
-QUICK_RECORDS = 2_000
+QUICK_RECORDS = 1_000
 
 
 def make_noise() -> list[Perturbation]:

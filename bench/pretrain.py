@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--data", type=Path)
     options = parser.parse_args()
-    repeats, steps, visits = (1, 3, 2000) if options.quick else (5, 12, 20_000)
+    repeats, steps, visits = (1, 2, 500) if options.quick else (5, 12, 20_000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = options.data or make_text(folder, visits)

@@ -31,7 +31,7 @@ from emrobust.pipeline.train import train
 from emrobust.train import run as training
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-QUICK_RECORDS = 4_000
+QUICK_RECORDS = 1_500
 
 
 def score(project: Project, folder: Path) -> tuple[dict[str, float], float]:

@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--near", action="store_true")
     options = parser.parse_args()
-    rows, rounds = (20_000, 1) if options.quick else (105_000, 5)
+    rows, rounds = (5_000, 1) if options.quick else (105_000, 5)
     labels, patients = make_visits(rows, 50)
     methods = {"ours": ours, "scikit_learn": scikit_learn, "textbook": textbook}
     seconds: dict[str, list[float]] = defaultdict(list)

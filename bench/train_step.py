@@ -214,7 +214,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    count = given.texts or (128 if given.quick else 2048)
+    count = given.texts or (64 if given.quick else 2048)
     if given.data:
         texts, targets = read_texts(given.data, given.columns.split(","), given.label, count)
     else:

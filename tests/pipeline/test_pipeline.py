@@ -11,6 +11,7 @@ import pytest
 
 from emrobust import clinic, config, records, runs
 from emrobust.errors import ConfigError, InputError, LabelError, RunError, SourceError
+from emrobust.evaluate import run as evaluation
 from emrobust.pipeline.evaluate import compare, evaluate
 from emrobust.pipeline.predict import predict
 from emrobust.pipeline.prepare import LABELS, STAGES, prepare
@@ -84,6 +85,27 @@ def test_the_report_shows_the_model_beside_the_best_possible_one(hospital, prepa
     assert "longest = 2" in page
     lines = compare(other.folder, run.folder).lines()
     assert any("macro_f1" in line for line in lines)
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "does not exist"), (b"PAR1", "damaged")])
+def test_a_report_appears_without_the_best_possible_one(run, tmp_path, content, reason):
+    truth = tmp_path / "truth.parquet"
+    if content is not None:
+        truth.write_bytes(content)
+    moved = tmp_path / "run"
+    shutil.copytree(run.folder, moved)
+    written = (moved / training.PROJECT).read_text(encoding="utf-8")
+    (moved / training.PROJECT).write_text(
+        written.replace(str(run.project.evaluate.truth), str(truth)), encoding="utf-8"
+    )
+    runs.write_manifest(moved, runs.read_json(moved / runs.MANIFEST)["facts"])
+    measured, _ = evaluate(moved, tmp_path / "report")
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text(encoding="utf-8"))
+    assert measured.ceiling is None
+    assert reason in metrics["evidence"]["missing"]["ceiling"]
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert '<section id="missing">' in page
+    assert evaluation.evaluate(training.load(moved)).scores == measured.scores
 
 
 def test_no_text_of_a_record_gets_into_run_or_report(run, prepared, tmp_path):

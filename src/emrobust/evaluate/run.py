@@ -47,21 +47,22 @@ class Measured:
 def evaluate(run: Run, at: Path | None = None) -> Evaluation:
     """Measure a run, its probabilities calibrated, on its test split or the folder ``at``.
 
-    Where the project names a clinic's truth and it holds these records, the best possible
-    classifier is measured beside it, its thresholds tuned on the validation split like those
-    of any model.
+    The best possible classifier stands beside it where `ceiling` finds one.
 
     Raises:
         InputError: there is nothing to measure.
-        RunError: the truth is not that of a clinic with these classes.
     """
-    return assess(run, read(run, at, calibrator=calibrator_of(run)))
+    of_run = read(run, at, calibrator=calibrator_of(run))
+    try:
+        best = ceiling(run, of_run)
+    except InputError:
+        best = None
+    return assess(run, of_run, best)
 
 
-def assess(run: Run, of_run: Measured) -> Evaluation:
+def assess(run: Run, of_run: Measured, best: Predictions | None) -> Evaluation:
     """The scores of predictions that are already read, beside those of the best possible."""
     settings, seed = run.project.evaluate, run.project.seed
-    best = _ceiling(run, of_run)
     return measure(
         of_run.predictions,
         settings=settings,
@@ -313,8 +314,15 @@ def _ordered(measured: Measured, names: tuple[str, ...]) -> Measured:
     )
 
 
-def _ceiling(run: Run, of_run: Measured) -> Predictions | None:
-    """The best possible classifier on the same records, where a clinic's truth knows them."""
+def ceiling(run: Run, of_run: Measured) -> Predictions | None:
+    """The best possible classifier on the same records, where a clinic's truth knows them.
+
+    Its thresholds are tuned on the validation split like those of any model.
+
+    Raises:
+        InputError: the truth that the project names is missing or damaged.
+        RunError: it is not that of a clinic with these classes.
+    """
     path = run.project.evaluate.truth
     # Under cross-validation there is no one validation split to tune its thresholds on, and
     # of rare classes lumped together the clinic knows no posterior.
@@ -346,6 +354,12 @@ def _ceiling(run: Run, of_run: Measured) -> Predictions | None:
 def _truth_rows(path: Path, record_ids: list[str]) -> pa.Table | None:
     """The truth of these visits in this order; nothing if it does not know all of them."""
     wanted = pa.array(record_ids)
-    dataset = pq.read_table(path, filters=pc.field("record_id").isin(wanted))
+    try:
+        dataset = pq.read_table(path, filters=pc.field("record_id").isin(wanted))
+    except (pa.ArrowException, OSError):
+        raise InputError(
+            f"{path} is damaged or is not the truth of a clinic",
+            "Make the clinic again with `emrobust clinic`, or leave `evaluate.truth` out.",
+        ) from None
     places = pc.index_in(wanted, dataset["record_id"].combine_chunks())
     return None if places.null_count else dataset.take(places)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -249,10 +248,6 @@ def _write_measures(
     run: Run, target: Path, notes: list[str], *, report: Path | None, least: int
 ) -> None:
     """The card, and what was measured of the model."""
-    truth = run.project.evaluate.truth
-    if truth is not None and not truth.is_file():
-        known = run.project.evaluate.model_copy(update={"truth": None})
-        run = replace(run, project=run.project.model_copy(update={"evaluate": known}))
     language = run.project.language
     try:
         found = evaluation.evaluate(run)

@@ -60,7 +60,11 @@ def evaluate(
         at = None if own else Path(scratch) / LABELS
         calibrator = evaluation.calibrator_of(run)
         of_run = evaluation.read(run, at, calibrator=calibrator)
-        measured = evaluation.assess(run, of_run)
+        try:
+            best = evaluation.ceiling(run, of_run)
+        except InputError as error:
+            best, broken["ceiling"] = None, str(error)
+        measured = evaluation.assess(run, of_run, best)
         beside, apart = _beside(run, others, at)
         usable = [other for other in others if other.folder not in apart]
         found = evidence.collect(
