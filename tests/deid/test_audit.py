@@ -79,11 +79,16 @@ def test_risk_is_counted_by_patient_and_rare_diagnoses_single_out(tmp_path):
     women = [(f"f{n}", "F", 60, 5, ["I10.x00"]) for n in range(6)]
     write(tmp_path / "r.parquet", men + women)
     found = risk.measure(tmp_path / "r.parquet")
-    # m13 is in two classes: with and without the rare diagnosis; J06 is rare here, too.
+    # m13 is in two classes: with and without the rare diagnosis; J06 is rare here, too. Who is in
+    # two counts in the smaller.
     assert found["classes"] == 4
+    assert found["patients"] == 20
+    assert dict(found["sizes"]) == {"1": 2, "5–10": 6, "11–19": 12} | {
+        size: 0 for size, _ in found["sizes"] if size not in ("1", "5–10", "11–19")
+    }
     assert found["k"] == 1
     assert found["maximum_risk"] == 1.0
-    assert found["average_risk"] == pytest.approx(4 / (14 + 1 + 1 + 6))
+    assert found["average_risk"] == pytest.approx((2 * 1 + 12 / 14 + 6 / 6) / 20)
     assert found["l"] == 1
     assert found["rare_diagnoses"] == 2
     assert found["grade"] == 2

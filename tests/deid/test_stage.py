@@ -7,6 +7,7 @@ import json
 import re
 import sys
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,6 +15,7 @@ from emrobust import clinic, config, records, runs
 from emrobust.config import Deid
 from emrobust.deid import Wishes, gate, mapping, spans, stage
 from emrobust.deid.key import make_key, read_key
+from emrobust.deid.rows import Task, Worker
 from emrobust.errors import ConfigError, RecordsError
 from emrobust.pipeline import deid, deid_table
 from emrobust.pipeline.evaluate import evaluate
@@ -182,6 +184,52 @@ def test_prepare_refuses_identifiers_that_nobody_accepted(hospital, tmp_path):
     assert treated[INGEST].notes["direct_identifiers_left"] == {}
     texts = records.read(tmp_path / "p" / LABELS / records.FILE, TEXTS).to_pylist()
     assert not any(gate.scan(text) for row in texts for text in row.values())
+
+
+def batch_with_persons_beside_the_texts():
+    """Two visits: a name and a number in a diagnosis, a doctor's name in a department."""
+    known = [
+        pa.field("known_patient_name_0", pa.string()),
+        pa.field("known_doctor_name_0", pa.string()),
+    ]
+    schema = pa.schema([*records.schema(["note"]), *known])
+    values = {
+        "record_id": ["1", "2"],
+        "patient_id": ["a", "b"],
+        "site": ["海淀区中心医院", "华山"],
+        "department": ["门诊赵丽超诊室", "帕金森专科"],
+        "text_note": ["头痛", "咳嗽"],
+        "labels": [["冠心病（高洋文，电话13800138000）", "高血压"], ["J06.900", "I10.x00"]],
+        "known_patient_name_0": ["高洋文", None],
+        "known_doctor_name_0": ["赵丽超", "赵丽超"],
+    }
+    columns = [pa.array(values.get(of.name, [None, None]), of.type) for of in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def test_persons_beside_the_texts_are_taken_out_and_places_stay():
+    done = Worker(Task(Deid(enabled=True), None)).work(batch_with_persons_beside_the_texts(), 0)
+    first, second = done.batch.to_pylist()
+    assert first["labels"] == ["冠心病（[PATIENT_NAME]，电话[PHONE]）", "高血压"]
+    assert first["department"] == "门诊[DOCTOR_NAME]诊室"
+    assert first["site"] == "海淀区中心医院"
+    assert (second["site"], second["department"]) == ("华山", "帕金森专科")
+    assert second["labels"] == ["J06.900", "I10.x00"]
+    assert done.counts == {
+        ("patient_name", "placeholder"): 1,
+        ("phone", "placeholder"): 1,
+        ("doctor_name", "placeholder"): 1,
+    }
+    assert (done.touched, done.leaks) == (1, [])
+
+
+def test_persons_beside_the_texts_are_refused_where_nothing_is_treated():
+    found = Worker(Task(Deid(), None)).work(batch_with_persons_beside_the_texts(), 0)
+    assert {(leak.row, leak.column, leak.kind) for leak in found.leaks} == {
+        (1, "labels", "patient_name"),
+        (1, "labels", "phone"),
+        (1, "department", "doctor_name"),
+    }
 
 
 def test_a_records_folder_is_treated_as_a_stage(hospital, done, tmp_path):

@@ -3,7 +3,8 @@
 Who knows a neighbour's age band, sex, clinic, the quarter of the visit and an unusual diagnosis
 finds all records that fit. The fewer patients fit, the likelier it is the neighbour. Patients, not
 records, are counted, and the records are taken for the whole population (a prosecutor's view: the
-attacker knows that the neighbour is in the table), so the risk is never understated.
+attacker knows that the neighbour is in the table), so the risk is never understated. A patient
+whose visits are in several classes counts once, in the smallest of them.
 """
 
 from __future__ import annotations
@@ -62,25 +63,30 @@ def measure(path: Path, *, direct_left: int = 0, operators_kept: int = 0) -> dic
     distinct = np.unique(np.concatenate(pairs), axis=0)
     sizes = np.bincount(distinct[:, 0].astype(np.int64), minlength=len(numbers))
     diversity = np.array([len(labels[number]) for number in range(len(numbers))])
-    return _conclude(table, sizes, diversity, len(rare), direct_left + operators_kept)
+    facts = {"classes": len(sizes), "l": int(diversity.min()), "rare_diagnoses": len(rare)}
+    return facts | _conclude(table, _smallest(distinct, sizes), direct_left + operators_kept)
 
 
-def _conclude(
-    table: dict[str, Any], sizes: np.ndarray, diversity: np.ndarray, rare: int, direct: int
-) -> dict[str, Any]:
-    people = int(sizes.sum())
-    maximum, average = 1 / int(sizes.min()), len(sizes) / people
+def _smallest(pairs: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Of each patient the size of the smallest class that one of the visits is in."""
+    patients, place = np.unique(pairs[:, 1], return_inverse=True)
+    found = np.full(len(patients), sizes.max())
+    np.minimum.at(found, place, sizes[pairs[:, 0].astype(np.int64)])
+    return found
+
+
+def _conclude(table: dict[str, Any], sizes: np.ndarray, direct: int) -> dict[str, Any]:
+    """Risks from the size of each patient's class."""
+    people = len(sizes)
+    maximum, average = 1 / int(sizes.min()), float((1 / sizes).mean())
     return {
         "quasi_identifiers": list(QUASI),
-        "classes": len(sizes),
         "patients": people,
         "k": int(sizes.min()),
-        "k_median": float(np.median(np.repeat(sizes, sizes))),
-        "l": int(diversity.min()),
-        "rare_diagnoses": rare,
+        "k_median": float(np.median(sizes)),
         "maximum_risk": maximum,
         "average_risk": average,
-        "share_below": {str(k): float(sizes[sizes < k].sum() / people) for k in _SIZES},
+        "share_below": {str(k): float((sizes < k).mean()) for k in _SIZES},
         "sizes": _histogram(sizes),
         "benchmarks": [
             {
@@ -111,7 +117,7 @@ def _histogram(sizes: np.ndarray) -> list[tuple[str, int]]:
     edges = (1, 2, 3, 5, 11, 20, 50, 100)
     ends = (*edges[1:], None)
     return [
-        (_label(low, high), int(sizes[(sizes >= low) & (sizes < (high or np.inf))].sum()))
+        (_label(low, high), int(((sizes >= low) & (sizes < (high or np.inf))).sum()))
         for low, high in zip(edges, ends, strict=True)
     ]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from emrobust import records
 from emrobust.config import Deid
 from emrobust.deid import audit, detect, policy
 from emrobust.deid.audit import Part
+from emrobust.deid.bare_name import BareName
+from emrobust.deid.gate import DIRECT
 from emrobust.deid.key import Key
 from emrobust.deid.operator import Subject
 from emrobust.deid.operators.date_shift import move_time
@@ -92,20 +95,27 @@ class Worker:
         if task.settings.enabled and task.settings.engines:
             detectors = (*detectors, *detect.load(task.settings.engines))
         self.treatment = Treatment(detectors, self.policy)
+        of_cells = [
+            detector
+            for detector in detectors
+            if DIRECT & set(detector.kinds) and not isinstance(detector, BareName)
+        ]
+        self.treatment_of_cells = Treatment(of_cells, self.policy, DIRECT)
 
     def work(self, batch: pa.RecordBatch, first: int) -> Result:
         """Treat a batch whose first record is number ``first`` of the table, from 0."""
         columns = {
             of.name: batch.column(of.name).to_pylist()
             for of in batch.schema
-            if of.name not in _SAME or of.name == "department"
+            if of.name not in _SAME
         }
         needles = needles_of(columns, batch.num_rows)
         result = Result(batch)
         if self.task.settings.enabled:
             columns = self._treat(columns, needles, first, result)
         else:
-            self._search(columns, self.fields(columns), needles, first, result)
+            texts = {name: columns[name] for name in self.fields(columns)}
+            self._search({**texts, **_cells(columns)}, needles, first, result)
         schema = output_schema(batch.schema)
         arrays = [
             batch.column(of.name) if of.name in _SAME else pa.array(columns[of.name], of.type)
@@ -115,17 +125,12 @@ class Worker:
         return result
 
     def _search(
-        self,
-        columns: dict[str, list[Any]],
-        names: Sequence[str],
-        needles: Needles,
-        first: int,
-        result: Result,
+        self, texts: Mapping[str, list[str]], needles: Needles, first: int, result: Result
     ) -> None:
         """Without treatment: look only."""
-        texts = [text for name in names for text in columns[name]]
-        result.characters += sum(map(len, texts))
-        for at, leaks in search_all(texts, needles).items():
+        names, flat = list(texts), _flat(texts)
+        result.characters += sum(map(len, flat))
+        for at, leaks in search_all(flat, needles).items():
             column, place = divmod(at, needles.rows)
             result.leaks += [_place(first + place, names[column], *leak) for leak in leaks]
 
@@ -142,19 +147,16 @@ class Worker:
             return Subject(patient, self.task.key, time, shown[place], department)
 
         treat = self.fields(columns)
-        texts = [text for name in treat for text in columns[name]]
-        result.characters = sum(map(len, texts))
+        parts = {name: columns[name] for name in treat}
+        texts = _flat(parts)
         treated = self.treatment.treat_all(texts, needles, subject_of)
-        out.update({name: list(columns[name]) for name in treat})
-        # Row after row, though the texts stand column after column.
-        for at in sorted(treated, key=lambda at: (at % needles.rows, at)):
-            column, place = divmod(at, needles.rows)
-            out[treat[column]][place] = treated[at].text
-            where = (first + place, treat[column], out["record_id"][place])
-            self._note(result, treated[at], texts[at], where)
-        result.touched = len({at % needles.rows for at, one in treated.items() if one.decisions})
+        touched = self._write(treated, parts, first, out, result)
+        cells = _cells(columns)
+        of_cells = self.treatment_of_cells.treat_all(_flat(cells), needles, subject_of)
+        result.touched = len(touched | self._write(of_cells, cells, first, out, result))
         left = [name for name in columns if name.startswith(records.TEXT_PREFIX)]
-        self._search(columns, [name for name in left if name not in treat], needles, first, result)
+        untreated = {name: columns[name] for name in left if name not in treat}
+        self._search(untreated, needles, first, result)
         for place in self._drawn(first, needles.rows):
             result.audit.rows += 1
             patient = audit.hash_of(columns["patient_id"][place])
@@ -172,6 +174,27 @@ class Worker:
                 for name in ("record_id", "patient_id")
             ]  # fmt: skip
         return out
+
+    def _write(
+        self,
+        treated: Mapping[int, Treated],
+        texts: Mapping[str, list[str]],
+        first: int,
+        out: dict[str, list[Any]],
+        result: Result,
+    ) -> set[int]:
+        """Put what was treated, column after column, into its rows; the places of those rows."""
+        names, flat, rows = list(texts), _flat(texts), len(out["record_id"])
+        result.characters += sum(map(len, flat))
+        out.update({name: list(out[name]) for name in names})
+        # Row after row, though the texts stand column after column.
+        for at in sorted(treated, key=lambda at: (at % rows, at)):
+            column, place = divmod(at, rows)
+            name, one = names[column], treated[at]
+            if one.decisions:
+                out[name][place] = one.text.split(_BETWEEN) if name == "labels" else one.text
+            self._note(result, one, flat[at], (first + place, name, out["record_id"][place]))
+        return {at % rows for at, one in treated.items() if one.decisions}
 
     def _drawn(self, first: int, rows: int) -> list[int]:
         """Rows of a batch that are looked at by other means."""
@@ -226,7 +249,30 @@ class Worker:
         return made
 
 
-_SAME = ("site", "department", "sex", "labels", "split", "fold")
+_SAME = ("sex", "split", "fold")
+# A hospital fills these by hand too, so that a name or a number may stand in them. Of a place and
+# a diagnosis the rest stays: they rightly name hospitals, towns and days, and a word alone (华山)
+# is no name there.
+_CELLS = ("site", "department")
+# Between a row's labels, which are looked at as one text; no detector knows it.
+_BETWEEN = "\ue000"
+_CODE = re.compile(r"[A-Za-z]\d[A-Za-z\d][A-Za-z\d.+*/†-]{0,20}")
+
+
+def _flat(texts: Mapping[str, Sequence[str]]) -> list[str]:
+    """Column after column."""
+    return [text for column in texts.values() for text in column]
+
+
+def _cells(columns: dict[str, list[Any]]) -> dict[str, list[str]]:
+    """The cells beside the texts that may hold a person; empty where they cannot."""
+    cells = {name: [value or "" for value in columns[name]] for name in _CELLS}
+    return {**cells, "labels": [_join(labels or ()) for labels in columns["labels"]]}
+
+
+def _join(labels: Sequence[str]) -> str:
+    """A row's labels as one text; nothing where all are codes."""
+    return "" if all(map(_CODE.fullmatch, labels)) else _BETWEEN.join(labels)
 
 
 def _place(row: int, column: str, start: int, end: int, kind: str) -> Place:

@@ -53,10 +53,12 @@ class Treatment:
     Attributes:
         detectors: the rules and further engines.
         policy: an operator a kind.
+        kinds: those that are treated; absent: all.
     """
 
     detectors: Sequence[Detector]
     policy: Policy
+    kinds: frozenset[str] | None = None
 
     def treat(self, text: str, known: Known, subject: Subject) -> Treated:
         """Take the identifiers out of a text.
@@ -85,7 +87,11 @@ class Treatment:
         """
         told = needles.find(texts)
         found = detect.detect_all(texts, self.detectors, told)
-        done = {at: self._edit(texts[at], spans, subject_of(at)) for at, spans in found.items()}
+        done = {
+            at: self._edit(texts[at], kept, subject_of(at))
+            for at, spans in found.items()
+            if (kept := [s for s in spans if self.kinds is None or s.kind in self.kinds])
+        }
         after = [done[at].text if at in done else text for at, text in enumerate(texts)]
         # Where nothing was edited, a value stands where it stood before.
         left = needles.find(after, sorted({*told, *done}))

@@ -102,7 +102,7 @@ def conform(chosen: LabelSet, source: Path, target: Path) -> Summary:
         for label in labels:
             if label not in known and OTHER not in chosen.names:
                 raise LabelError(
-                    f"row {row} has the class {label!r}, which is not in the run's label set of "
+                    f"row {row} has a class that is not in the run's label set of "
                     f"{len(chosen.names)} classes",
                     'Add its code to the class table, or train with rare = "other" in [labels].',
                 )
