@@ -97,6 +97,10 @@ def test_corrections_make_another_prepared_folder(made, tmp_path):
     sheet = json.loads((tmp_path / "sheet" / "quality.json").read_text(encoding="utf-8"))
     assert is_private(tmp_path / "sheet" / "quality.html")
     assert is_private(tmp_path / "sheet" / "quality.csv")
+    page = (tmp_path / "sheet" / "quality.html").read_text(encoding="utf-8")
+    of = training.read_label_set(made / "prepared" / LABELS / "labels.json")
+    name, title = next(iter(of.titles_in("zh").items()))
+    assert f'<option value="{name}">{title}</option>' in page
     assert len(sheet["mislabels"]) == 20
     longest = max(found.rows.texts[of.row] for of in found.mislabels.suspects[:20])
     assert longest not in json.dumps(sheet, ensure_ascii=False)

@@ -61,6 +61,7 @@ def everything():
     lengths = {s: np.arange(10, 300, 7) for s in ("train", "validation", "test")}
     context = ReportContext(
         title=f"报告 {NASTY}",
+        titles={"诊断0": "第零种诊断", NASTY: f"名 {NASTY}"},
         model=f"模型 {NASTY}",
         others=(other,),
         split=split,

@@ -92,6 +92,7 @@ def test_the_least_renders_without_gaps(minimum):
         "notes",
         "model",
         "title",
+        "titles",
     ],
 )
 def test_any_part_may_be_missing(everything, part):
@@ -106,6 +107,11 @@ def test_nothing_comes_from_elsewhere(full):
     assert "url(" not in full
     assert all(link.startswith("#") for link in Reader(full).links)
     assert "default-src 'none'" in full
+
+
+def test_titles_stand_beside_the_names_of_classes(full):
+    assert '<th scope="row">诊断0<small class="called">第零种诊断</small></th>' in full
+    assert '<th scope="row">诊断1</th>' in full
 
 
 def test_names_are_escaped(full):

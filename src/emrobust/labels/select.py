@@ -45,6 +45,11 @@ class LabelSet:
     titles: dict[str, dict[str, str]] = field(default_factory=dict)
     rare: dict[str, Any] = field(default_factory=dict)
 
+    def titles_in(self, language: str) -> dict[str, str]:
+        """Class → its title in a language, where it says more than the name."""
+        found = {name: self.titles.get(name, {}).get(language, "") for name in self.names}
+        return {name: title for name, title in found.items() if title not in ("", name)}
+
 
 def read_label_set(path: Path) -> LabelSet:
     """Read ``labels.json``.

@@ -201,6 +201,7 @@ def _context(
     return ReportContext(
         title=run.project.name,
         language=run.project.language,
+        titles=run.label_set.titles_in(run.project.language),
         model=_name(run),
         others=others,
         split=None if read else about["split"],

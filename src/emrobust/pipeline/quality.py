@@ -102,7 +102,8 @@ def check_quality(
     plain = _to_json(checked, entries, checksum)
     runs.write_json(out / JSON, plain)
     runs.write_text(out / CSV, review.to_csv(entries), private=True)
-    page = quality_page.render(plain, entries, label_set.names, language or of_texts)
+    shown = language or of_texts
+    page = quality_page.render(plain, entries, label_set.names, label_set.titles_in(shown), shown)
     runs.write_text(out / HTML, page, private=True)
     return checked
 

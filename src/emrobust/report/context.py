@@ -69,6 +69,7 @@ class ReportContext:
     Attributes:
         title: of the page; empty for a standard one.
         language: of the interface; class names stay as they are.
+        titles: class → title in that language, shown beside its name.
         model: what to call the reported model.
         others: models to show beside it; the first is the baseline of the summary.
         split: the facts of ``split.json`` (rows, patients, labels, leakage).
@@ -88,6 +89,7 @@ class ReportContext:
 
     title: str = ""
     language: Literal["zh", "en"] = "zh"
+    titles: Mapping[str, str] = field(default_factory=dict)
     model: str = ""
     others: tuple[OtherModel, ...] = ()
     split: Mapping[str, Any] | None = None

@@ -18,7 +18,11 @@ _CONFLICTS = 50
 
 
 def render(
-    facts: Mapping[str, Any], entries: Sequence[Entry], names: Sequence[str], language: str = "zh"
+    facts: Mapping[str, Any],
+    entries: Sequence[Entry],
+    names: Sequence[str],
+    titles: Mapping[str, str],
+    language: str = "zh",
 ) -> str:
     """The sheet's HTML.
 
@@ -26,6 +30,7 @@ def render(
         facts: the content of ``quality.json``.
         entries: the records to review.
         names: the label set.
+        titles: class → title in the page's language, shown beside its name.
         language: of the page; class names stay as they are.
     """
     w = Words(language, STRINGS)
@@ -46,6 +51,7 @@ def render(
         options=[list(dict.fromkeys((*e.labels, *dict(e.likely)))) for e in entries],
         chances=[dict(e.likely) for e in entries],
         names=names,
+        titles=titles,
         facts=shell.data_of({"data": facts["data"], "records": [e.record_id for e in entries]}),
     )  # fmt: skip
 
