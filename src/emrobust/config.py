@@ -13,7 +13,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -98,6 +98,20 @@ class Columns(Section):
             if kind not in PLACEHOLDERS:
                 raise ValueError(f"{kind!r} is no kind; {did_you_mean(kind, PLACEHOLDERS)}")
         return given
+
+    def without(self, absent: Collection[str]) -> Columns:
+        """The map without these columns, none of which is the visit's number or a text."""
+
+        def kept(names: Sequence[str]) -> tuple[str, ...]:
+            return tuple(name for name in names if name not in absent)
+
+        single = {
+            field: None
+            for field, name in self
+            if isinstance(name, str) and name in absent and field != "record_id"
+        }
+        known = {kind: kept(names) for kind, names in self.identifiers.items()}
+        return self.model_copy(update={**single, "labels": kept(self.labels), "identifiers": known})
 
     def of_source(self) -> list[str]:
         """Every source column that a record is made of, once each."""

@@ -139,6 +139,28 @@ def test_batches_stream_without_labels_for_prediction(write_csv, small):
     assert kept == [(2, "", "id", "record number missing")]
 
 
+def test_a_prediction_does_without_all_but_the_number_and_the_texts(write_csv, small):
+    named = small.model_copy(
+        update={
+            "patient_id": "patient", "age": "age", "labels": ("code",),
+            "identifiers": {"patient_name": ("name", "alias")},
+        }
+    )  # fmt: skip
+    settings = Source(path=write_csv("id,text,note,alias\n1,a,b,Lee\n"), columns=named)
+    absent: list[str] = []
+    batches = room.batches(settings, with_labels=False, with_known=True, absent=absent)
+    (row,) = pa.Table.from_batches(batches).to_pylist()
+    assert absent == ["patient", "age", "name"]
+    assert (row["patient_id"], row["age"], row["labels"]) == ("1", None, None)
+    assert {name: value for name, value in row.items() if name.startswith("known_")} == {
+        "known_patient_name_0": "Lee"
+    }
+    write_csv("id,note\n1,b\n")
+    with pytest.raises(SourceError, match="`text` is missing") as caught:
+        room.batches(settings, with_labels=False, absent=[])
+    assert "`age`" not in str(caught.value)
+
+
 def test_preview_reads_a_few_rows_and_tells_no_text(write_csv):
     path = write_csv(
         BAD.replace("\x07", "") + f"V9,P9,1,,{CANARY},x\n" * 10_000, encoding="gb18030"

@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 
 from emrobust import package, runs
 from emrobust.cli import app
-from emrobust.errors import ConfigError, InputError, RunError
+from emrobust.errors import ConfigError, InputError, RunError, SourceError
 from emrobust.evaluate import run as evaluation
 from emrobust.onnx import engine, probe
 from emrobust.package import layout
+from emrobust.pipeline.evaluate import evaluate
 from emrobust.pipeline.export import export
 from emrobust.pipeline.predict import predict
 from emrobust.pipeline.train import train
@@ -183,6 +184,27 @@ def test_a_table_is_predicted_as_by_the_run(runs_of, packages, tmp_path, easy):
         predict(packages("transformer").folder, table, tmp_path / "out.txt")
     with pytest.raises(ConfigError, match="0 threads"):
         predict(packages("transformer").folder, table, tmp_path / "out.csv", threads=0)
+
+
+def test_a_table_to_predict_needs_the_number_and_the_text(project, tmp_path, easy):
+    columns = {
+        "record_id": "visit", "patient_id": "patient", "text": ["note"], "labels": ["diagnosis"],
+        "identifiers": {"patient_name": ["patient"]},
+    }  # fmt: skip
+    whole = project("tfidf", source={"columns": columns}, deid={"enabled": True})
+    run = train(whole, tmp_path / "run")
+    made = export(run.folder, tmp_path / "package")
+    table = tmp_path / "new.csv"
+    texts = [f"{text} 电话13812345678" for text in easy(20, 5)[0]]
+    table.write_text("\n".join(["visit,note", *(f"n{n},{t}" for n, t in enumerate(texts))]))
+    for folder in (run.folder, made.folder):
+        arguments = ["predict", str(folder), "--data", str(table)]
+        done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out.csv")])
+        assert done.exit_code == 0, done.output
+        assert "20 predictions" in done.output
+        assert done.output.count("patient") == 1
+    with pytest.raises(SourceError, match="`patient` is missing"):
+        evaluate(run.folder, tmp_path / "report", table)
 
 
 def test_a_package_that_deidentifies_needs_no_key(project, tmp_path, easy):

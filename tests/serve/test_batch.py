@@ -165,6 +165,12 @@ async def test_a_job_can_be_cancelled_and_leaves_nothing(client, opened, write_t
     assert (await client.get(f"/v1/batch/{job}/result")).status_code == 404
 
 
+async def test_columns_that_no_model_reads_may_be_absent(client, write_table, columns):
+    told = (await upload(client, write_table(range(3), without=(columns["patient_id"],)))).json()
+    assert told["absent_columns"] == [columns["patient_id"]]
+    assert "absent_columns" not in (await upload(client, write_table(range(3)))).json()
+
+
 async def test_what_is_no_table_is_refused_at_once(client, opened, write_table, columns):
     good = write_table(range(3))
     lacking = write_table(range(3), without=(columns["record_id"],))

@@ -220,6 +220,8 @@ def run_predict(
 
     summary = predict(run, data, out, threads=threads, precision=precision)
     typer.echo(f"{summary.rows_out:,} predictions in {out}")
+    if absent := summary.notes.get("absent_columns"):
+        typer.echo(f"  not in the table, and done without: {', '.join(absent)}")
     for reason, rows in summary.rejected.items():
         typer.echo(f"  {rows:,} rows refused: {reason}")
 

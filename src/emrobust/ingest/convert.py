@@ -51,7 +51,6 @@ class Converter:
     Args:
         settings: the column map.
         refused: told of every refused row.
-        with_labels: whether label columns must be there; otherwise labels are null.
         with_known: whether the columns of ``identifiers`` are read and given beside the records,
             as ``known_KIND_0`` and so on, for `deid`.
 
@@ -65,11 +64,10 @@ class Converter:
         settings: Source,
         refused: Rejects,
         *,
-        with_labels: bool = True,
         with_known: bool = False,
     ) -> None:
         named = settings.columns
-        self._columns = named if with_labels else named.model_copy(update={"labels": ()})
+        self._columns = named
         self._separator = settings.label_separator
         self._refused = refused
         self._seen = Seen()

@@ -6,6 +6,7 @@ import difflib
 import unicodedata
 from collections.abc import Collection, Sequence
 
+from emrobust.config import Columns
 from emrobust.errors import SourceError
 
 # A longer name is likelier a sentence of a table without a header.
@@ -57,6 +58,20 @@ def locate(named: Sequence[str], header: Sequence[str], source: str) -> dict[str
             known if knows else "Does its first row hold the columns' names? No name fits.",
         )
     return places
+
+
+def lighten(named: Columns, header: Sequence[str]) -> tuple[Columns, list[str]]:
+    """The columns without those that a prediction can do without and the header lacks.
+
+    Returns:
+        the columns that are left, and the names of the others.
+    """
+    there = {key(name) for name in header}
+    needed = {named.record_id, *named.text}
+    known = [name for names in named.identifiers.values() for name in names]
+    optional = dict.fromkeys([*named.of_source(), *known])
+    absent = [name for name in optional if name not in needed and key(name) not in there]
+    return named.without(absent), absent
 
 
 def others(header: Sequence[str], places: Collection[int]) -> list[str]:

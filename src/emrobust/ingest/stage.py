@@ -141,6 +141,7 @@ def batches(
     *,
     with_labels: bool = True,
     with_known: bool = False,
+    absent: list[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Stream a source as batches of the records table, without writing anything.
 
@@ -150,15 +151,23 @@ def batches(
         refused: told of every refused row.
         with_labels: whether label columns must be there; otherwise labels are null.
         with_known: whether the columns of identifiers are given beside the records.
+        absent: where it is given, only the visit's number and the texts must be there, as for a
+            prediction; the names of the columns that are not are added to it.
 
     Raises:
         SourceError: the source cannot be read or lacks a column; the first two at once, what
             is found while reading when it is found.
     """
     table = open_table(settings, path or settings.path)
-    made = Converter(
-        settings, refused or Rejects(_Nowhere()), with_labels=with_labels, with_known=with_known
-    )
+    named = settings.columns
+    labels = named.labels if with_labels else ()
+    known = named.identifiers if with_known else {}
+    named = named.model_copy(update={"labels": labels, "identifiers": known})
+    if absent is not None:
+        named, lacking = header.lighten(named, table.header)
+        absent += lacking
+    settings = settings.model_copy(update={"columns": named})
+    made = Converter(settings, refused or Rejects(_Nowhere()), with_known=with_known)
     made.locate(table)
     return made.stream(table)
 

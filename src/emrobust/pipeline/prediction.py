@@ -49,9 +49,12 @@ def predict(
     Args:
         score: the model.
         names: its labels, in column order.
-        source: the table; it needs no label columns.
+        source: the table; it needs the columns of the record's number and the texts alone.
         out: .csv (labels joined by ``;``), .jsonl or .parquet.
         through: treats the records before they are predicted, such as `emrobust.deid`.
+
+    Returns:
+        rows and rejects, and in the notes ``absent_columns``: named columns that the table lacks.
 
     Raises:
         ConfigError: another ending.
@@ -59,20 +62,26 @@ def predict(
         StorageError: ``out`` cannot be written.
     """
     check_ending(out)
+    absent: list[str] = []
     with (
         rejects.open_in(out.parent, f"{out.stem}.rejects.csv") as refused,
         runs.atomic_file(out) as partial,
         progress.track("predict") as advance,
     ):
         batches = ingest.batches(
-            source, refused=refused, with_labels=False, with_known=through is not None
+            source,
+            refused=refused,
+            with_labels=False,
+            with_known=through is not None,
+            absent=absent,
         )
         if through is not None:
             refused.name = through.name
             batches = through.stream(batches)
         done = _WRITERS[out.suffix](partial, _predicted(score, names, batches, advance), SCHEMA)
     rejected = dict(refused.counts)
-    return runs.Summary(done + sum(rejected.values()), done, rejected)
+    notes = {"absent_columns": absent} if absent else {}
+    return runs.Summary(done + sum(rejected.values()), done, rejected, notes)
 
 
 def write(

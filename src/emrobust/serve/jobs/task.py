@@ -44,14 +44,19 @@ _RECORDS = 16  # that may stand before a request's row in the store's queue
 _DIGITS = 4
 
 
-def check_table(served: Served, files: Files, path: Path) -> None:
+def check_table(served: Served, files: Files, path: Path) -> list[str]:
     """Refuse a table that the model cannot read, by its header alone.
 
+    Returns:
+        columns of the model's project that the table lacks and a prediction does without.
+
     Raises:
-        SourceError: it cannot be read, or lacks a column.
+        SourceError: it cannot be read, or lacks the record's number or a text.
     """
+    absent: list[str] = []
     with files.unnamed():
-        _open(served, path)
+        _open(served, path, absent)
+    return absent
 
 
 @final
@@ -118,7 +123,7 @@ class Task:
 
     def _count(self, path: Path) -> None:
         total = 0
-        for batch in _open(self._find(), path):
+        for batch in _open(self._find(), path, []):
             total += batch.num_rows
             self._beat(self._done, total)
 
@@ -132,7 +137,7 @@ class Task:
 
         served = self._find()
         row = self._done
-        for batch in _treat(served, _skip(_open(served, path, refused), row)):
+        for batch in _treat(served, _skip(_open(served, path, [], refused), row)):
             ids, texts = batch.column("record_id").to_pylist(), records.join_text(batch)
             for at in range(0, len(ids), _TEXTS):
                 if self._stopping():
@@ -202,7 +207,12 @@ class Task:
         prediction.write(self._files.result, batches, _schema(), private=True)
 
 
-def _open(served: Served, path: Path, refused: Rejects | None = None) -> Iterator[pa.RecordBatch]:
+def _open(
+    served: Served,
+    path: Path,
+    absent: list[str],
+    refused: Rejects | None = None,
+) -> Iterator[pa.RecordBatch]:
     from emrobust import ingest  # noqa: PLC0415 - see `Task._predict`
 
     return ingest.batches(
@@ -210,6 +220,7 @@ def _open(served: Served, path: Path, refused: Rejects | None = None) -> Iterato
         refused=refused,
         with_labels=False,
         with_known=served.package.deid().enabled,
+        absent=absent,
     )
 
 

@@ -54,6 +54,9 @@ class Accepted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     job: str
+    absent_columns: list[str] | None = Field(
+        None, description="of the model's project, which the table lacks and which are done without"
+    )
 
 
 class JobShown(BaseModel):
@@ -119,7 +122,7 @@ async def queue_job(
         with files.unnamed():
             files.make()
             await _receive(request, files.upload(suffix))
-        await asyncio.to_thread(check_table, served, files, files.upload(suffix))
+        absent = await asyncio.to_thread(check_table, served, files, files.upload(suffix))
         await asyncio.to_thread(
             queue.queue,
             database,
@@ -135,7 +138,8 @@ async def queue_job(
         raise
     request.app.state.worker.wake()
     headers = {"Location": f"/v1/batch/{job_id}"}
-    return JSONResponse(Accepted(job=job_id).model_dump(), 202, headers)
+    accepted = Accepted(job=job_id, absent_columns=absent or None)
+    return JSONResponse(accepted.model_dump(exclude_none=True), 202, headers)
 
 
 @router.get("/v1/batch", response_model_exclude_none=True, responses=_READS)
