@@ -94,6 +94,15 @@ def test_wrong_files_say_what_is_wrong(tmp_path, text, says):
     assert says in str(caught.value)
 
 
+def test_a_file_as_notepad_saves_it(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text(GOOD, encoding="utf-8-sig")
+    assert config.load(path).name == "测试"
+    path.write_text(GOOD, encoding="gb18030")
+    with pytest.raises(ConfigError, match=r"not UTF-8\n  Save it as UTF-8"):
+        config.load(path)
+
+
 def test_a_missing_file_and_a_malformed_override(tmp_path, project_file):
     with pytest.raises(ConfigError, match="does not exist"):
         config.load(tmp_path / "absent.toml")

@@ -472,12 +472,17 @@ def load_as(
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Windows' Notepad puts a byte-order mark before the first key.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "not UTF-8"
-        raise ConfigError(f"{path} is not TOML: {reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"{path} is not TOML: not UTF-8",
+            "Save it as UTF-8 (in Notepad: Save as, Encoding: UTF-8).",
+        ) from None
 
 
 def _make_absolute(
