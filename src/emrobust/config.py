@@ -131,7 +131,9 @@ class Source(Section):
     table: str | None = Field(None, description="database table or Excel sheet")
     encoding: Literal["auto", "utf-8", "utf-8-sig", "gb18030"] = "auto"
     delimiter: str = Field("auto", description="one character, or auto")
-    label_separator: str = Field(";", description="between the labels of one cell")
+    label_separator: str | tuple[str, ...] = Field(
+        ";", description="between the labels of one cell; any of several"
+    )
     separator: str = Field("\n", description="between the text fields when they are joined")
     columns: Columns
 
@@ -165,6 +167,9 @@ class Labels(Section):
     min_count: int = Field(1, ge=1, description="classes with fewer rows count as rare")
     rare: Literal["other", "drop"] = Field(
         "other", description="rare classes become the class `other`, or are dropped"
+    )
+    nothing: tuple[str, ...] | None = Field(
+        None, description="words for no diagnosis; absent: those of names, none among codes"
     )
     invalid: Literal["reject", "drop"] = Field(
         "reject", description="a code that is not ICD-10: refuse the row, or drop the code"

@@ -90,6 +90,16 @@ def test_labels_of_a_cell(cell, found):
     assert values.parse_labels(cell, ";") == (found if found is not None else [cell])
 
 
+@pytest.mark.parametrize(
+    ("cell", "found"),
+    [("A、B；C;D", ["A", "B", "C", "D"]), ("1、甲 2、乙；3、2型病", ["1. 甲 2. 乙", "3. 2型病"]),
+     ("1、2、3", ["1", "2", "3"]), ("1、I10、2、J06.9", ["1", "I10", "2", "J06.9"]),
+     ("甲,乙", ["甲,乙"])],
+)  # fmt: skip
+def test_any_of_several_separators_separates(cell, found):
+    assert values.parse_labels(cell, ("", ";", "、")) == found
+
+
 def test_labels_of_several_columns_are_joined_once_each():
     first, second = (
         pa.array(["I10", None, "", "J06.9"]),

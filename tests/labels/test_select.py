@@ -7,6 +7,7 @@ from emrobust.errors import LabelError
 from emrobust.labels import conform, read_label_set, select
 from emrobust.labels.aggregate import NONE_LEFT
 from emrobust.labels.select import LabelSets, choose
+from emrobust.pipeline.prepare import describe
 
 ROWS = [["A00"]] * 5 + [["B00", "A00"]] * 3 + [["C00"]] * 2 + [["D10"], ["A00"], ["C00", "E11"]]
 SPLIT = ["train"] * 10 + ["test", "validation", "test"]
@@ -24,6 +25,23 @@ def test_rare_classes_are_decided_by_training_rows_alone(folder, target, labels_
     assert done.notes["counts"][0] == ["A00", 8]
     assert done.notes["rarest_share"] == 0.2
     assert done.notes["statistics_from"] == "training rows"
+
+
+def test_many_rare_or_lone_classes_are_warned_of(folder, target, tmp_path):
+    assert select(Labels(), folder(ROWS, SPLIT), target).notes["warnings"] == []
+    rows = [["甲"]] * 3 + [[f"名{n}"] for n in range(9)]
+    for folder_name, settings, heads in (
+        ("all", Labels(kind="plain"), ["9 of 10 classes"]),
+        ("top", Labels(kind="plain", top=1), ["9 of 12 labels", "9 of 10 classes"]),
+    ):
+        other = tmp_path / folder_name
+        other.mkdir()
+        done = select(settings, folder(rows, ["train"] * 12), other)
+        assert [
+            line[: len(head)] for line, head in zip(done.notes["warnings"], heads, strict=True)
+        ] == heads
+        assert all("class table" in line for line in done.notes["warnings"])
+        assert "warning: 9 of" in "\n".join(describe({"4-labels": done}))
 
 
 def test_rare_classes_may_be_dropped(folder, target, rejected):

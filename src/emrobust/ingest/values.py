@@ -45,6 +45,11 @@ _DIGITS = re.compile(r"((?:19|20)\d{2})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?
 _SERIAL = re.compile(r"\d{5}(?:\.\d+)?")
 _EXCEL_EPOCH = dt.datetime(1899, 12, 30)  # noqa: DTZ001 - the records table holds local time
 _ISO = r"^(?:19|20)\d{2}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2})?)?$"
+# The numbering of a name, typed as ``1、``. Numbers and codes may themselves be labels (``1、2``).
+_NUMBERED = re.compile(
+    r"(?:(?<=[\s;；,，、])|^)(\d{1,2})\s*、\s*"
+    r"(?!\d+\s*(?:[\s;；,，、]|$))(?![A-Za-z]\d\d)(?=\S)"
+)
 _LONGEST_LIST = 100_000
 
 
@@ -189,7 +194,7 @@ def parse_time(cell: str) -> dt.datetime | None:
         return None
 
 
-def labels(columns: Sequence[pa.Array], separator: str) -> pa.Array:
+def labels(columns: Sequence[pa.Array], separator: str | tuple[str, ...]) -> pa.Array:
     """The labels of every row, list<string>: all columns' one after the other, each once."""
     encoded = [pc.dictionary_encode(_plain(column)) for column in columns]
     parsed = [[parse_labels(c, separator) for c in e.dictionary.to_pylist()] for e in encoded]
@@ -203,17 +208,28 @@ def labels(columns: Sequence[pa.Array], separator: str) -> pa.Array:
     return pa.array(merged, pa.list_(pa.string()))
 
 
-def parse_labels(cell: str, separator: str) -> list[str]:
-    """The labels of one cell: a list in JSON or Python notation, or joined by the separator.
+def parse_labels(cell: str, separator: str | tuple[str, ...]) -> list[str]:
+    """The labels of one cell: a list in JSON or Python notation, or joined by a separator.
 
-    A full-width separator counts as the separator.
+    A full-width separator counts as the separator. The ``、`` of the numbering ``1、`` separates
+    nothing; the label keeps it as ``1.``.
     """
     parts = _parse_list(cell.strip())
     if parts is None:
-        wide = _widen(separator)
-        parts = cell.replace(wide, separator).split(separator) if separator else [cell]
+        marks = _marks((separator,) if isinstance(separator, str) else separator)
+        if marks and "、" in marks.pattern:
+            cell = _NUMBERED.sub(r"\1. ", cell)
+        parts = marks.split(cell) if marks else [cell]
     stripped = (str(part).strip() for part in parts if part is not None)
     return list(dict.fromkeys(p for p in stripped if p and p.casefold() not in _EMPTY))
+
+
+@functools.lru_cache(16)
+def _marks(separators: tuple[str, ...]) -> re.Pattern[str] | None:
+    """What separates labels: the longest first, each in both widths."""
+    longest = sorted(filter(None, separators), key=len, reverse=True)
+    forms = [re.escape(form) for one in longest for form in (one, _widen(one))]
+    return re.compile("|".join(forms)) if forms else None
 
 
 def _widen(separator: str) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from emrobust import config, records
 from emrobust.errors import LabelError
-from emrobust.labels import icd10
+from emrobust.labels import icd10, names
 from emrobust.labels.rows import Verdict, rewrite
 from emrobust.labels.table import ClassTable, read
 from emrobust.runs import Summary
@@ -102,7 +102,7 @@ def mapper(settings: config.Labels) -> Callable[[str], Mapped]:
 
 
 def _icd10(cell: str, table: ClassTable | None, settings: config.Labels) -> Mapped:
-    if not cell.strip():
+    if not cell.strip() or names.means_nothing(cell, settings):
         return Mapped()
     try:
         codes = icd10.parse_combination(cell)
@@ -114,12 +114,18 @@ def _icd10(cell: str, table: ClassTable | None, settings: config.Labels) -> Mapp
 
 
 def _plain(cell: str, table: ClassTable | None, settings: config.Labels) -> Mapped:
-    label = cell.strip()
-    if not label:
-        return Mapped()
-    if len(label) > MAX_LABEL:
+    found = _names(cell.strip(), {} if table is None else table.classes, settings)
+    if any(len(name) > MAX_LABEL for name in found):
         return Mapped(reason=TOO_LONG)
-    return Mapped((label,)) if table is None else _looked_up([(label,)], table, settings)
+    if table is None or not found:
+        return Mapped(found)
+    return _looked_up([(name,) for name in found], table, settings)
+
+
+def _names(cell: str, known: Mapping[str, str], settings: config.Labels) -> tuple[str, ...]:
+    """The names in a cell; what the class table names is taken as it stands."""
+    found = [cell] if cell in known else names.split(cell)
+    return tuple(n for n in found if n in known or not names.means_nothing(n, settings))
 
 
 def _at_level(code: icd10.Code, level: str) -> str:

@@ -24,6 +24,7 @@ from emrobust.labels.table import read
 from emrobust.runs import Summary
 
 FILE = "labels.json"
+_GROUP = "Put what belongs together into one class with a class table ([labels] table)."
 LabelSets = Counter[tuple[str, ...]]
 
 
@@ -70,7 +71,7 @@ def select(settings: config.Labels, source: Path, target: Path) -> Summary:
         target: empty folder for the records, labels.json and rejects.csv.
 
     Returns:
-        rows, rejects, and notes: the long tail (`tail`) and ``statistics_from``.
+        rows, rejects, and notes: the long tail (`tail`), ``statistics_from`` and ``warnings``.
 
     Raises:
         LabelError: the split has not run, fewer than two classes are left, there are fewer
@@ -87,7 +88,21 @@ def select(settings: config.Labels, source: Path, target: Path) -> Summary:
     notes["statistics_from"] = (
         "all rows, since cross-validation trains on each of them" if folds else "training rows"
     )
+    notes["warnings"] = list(_warnings(chosen))
     return Summary(done.rows_in, done.rows_out, done.rejected, notes)
+
+
+def _warnings(chosen: LabelSet) -> Iterator[str]:
+    """What a class table would mend."""
+    counts = chosen.counts_train
+    others, labels = counts.get(OTHER, 0), sum(counts.values())
+    classes = [n for name, n in counts.items() if name != OTHER]
+    classes += chosen.rare["classes"].values()
+    lone = classes.count(1)
+    if 2 * others > labels:
+        yield f"{others:,} of {labels:,} labels ended in `{OTHER}`. {_GROUP}"
+    if 2 * lone > len(classes):
+        yield f"{lone:,} of {len(classes):,} classes have a single training record. {_GROUP}"
 
 
 def conform(chosen: LabelSet, source: Path, target: Path) -> Summary:

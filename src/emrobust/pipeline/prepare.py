@@ -67,6 +67,8 @@ def describe(summaries: Mapping[str, runs.Summary]) -> Iterator[str]:
             yield f"  {summary.notes['identifiers_found']:,} identifiers treated"
         for kind, left in summary.notes.get("direct_identifiers_left", {}).items():
             yield f"  accepted in the texts: {left:,} {kind}"
+        for warning in summary.notes.get("warnings", ()):
+            yield f"  warning: {warning}"
         for reason, rows in summary.rejected.items():
             yield f"  {rows:,} refused: {reason} ({name}/rejects.csv)"
 

@@ -143,8 +143,10 @@ class Rewriter:
         return BOTH if before == now else DOCTOR
 
 
-def _join(codes: list[str], separator: str) -> str:
+def _join(codes: list[str], separator: str | tuple[str, ...]) -> str:
     """One cell of several codes, as `ingest` reads it back."""
-    if separator and not any(separator in code for code in codes):
-        return separator.join(codes)
+    separators = (separator,) if isinstance(separator, str) else separator
+    marks = [mark for mark in separators if mark]
+    if marks and not any(mark in code for mark in marks for code in codes):
+        return marks[0].join(codes)
     return json.dumps(codes, ensure_ascii=False)
