@@ -129,6 +129,11 @@ class Source(Section):
     )
     query: str | None = Field(None, description="SQL that gives one row a visit")
     table: str | None = Field(None, description="database table or Excel sheet")
+    header_row: int = Field(
+        1,
+        ge=1,
+        description="row with the columns' names (CSV, TSV, Excel); those above are skipped",
+    )
     encoding: Literal["auto", "utf-8", "utf-8-sig", "gb18030"] = "auto"
     delimiter: str = Field("auto", description="one character, or auto")
     label_separator: str | tuple[str, ...] = Field(

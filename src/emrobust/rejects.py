@@ -32,7 +32,8 @@ class Rejects:
         """Refuse a row.
 
         Args:
-            row: number of the row in the stage's source, the first row being 1.
+            row: number of the row in the stage's source, the first row of data being 1. A header
+                is not counted: row 8 is row 9 of a sheet whose header is in row 1.
             record_id: the visit's number.
             column: column that is at fault.
             reason: why, in words that are the same for all rows with this fault.

@@ -144,3 +144,20 @@ def test_facts_say_what_was_detected(write_csv):
 def test_cells_are_strings_even_where_they_look_like_numbers(write_csv):
     _, columns, _ = cells_of(write_csv("id,text,note\n001,1e5,NULL\n"))
     assert columns == [["001"], ["1e5"], ["NULL"]]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_rows_above_the_header_are_skipped_and_not_counted(write_csv, read, small, newline):
+    lines = ["门诊日志，“2021", "", "id\ttext\tnote", "1\ta\tb", "2", "", "\tc\td", "4\te\tf"]
+    path = write_csv(newline.join(lines), encoding="gb18030")
+    with pytest.raises(SourceError, match="Set header_row = 3 in ") as caught:
+        read(path, small)
+    assert "门诊" not in str(caught.value)
+    for row in (2, 3):
+        _, table, refused = read(path, small, header_row=row)
+        assert table["record_id"].to_pylist() == ["1", "4"]
+        assert [fault["row"] for fault in refused] == ["2", "3"]
+    with pytest.raises(SourceError, match="has no row 9"):
+        read(path, small, header_row=9)
+    with pytest.raises(SourceError, match="Set header_row = 3 in "):
+        read(path, small, header_row=4)

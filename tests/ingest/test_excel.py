@@ -81,3 +81,17 @@ def test_text_that_was_named_excel_is_told(write_csv, read, small):
     with pytest.raises(SourceError, match="not an Excel workbook") as caught:
         read(write_csv(f"id\ttext\tnote\n1\t{CANARY}\tx\n", "t.xls"), small)
     assert "renamed to .csv" in str(caught.value)
+
+
+def test_rows_above_the_header_are_skipped_and_not_counted(book, read, small):
+    rows = [[f"{CANARY}门诊日志"], [], *ROWS[:2], [None, "b"], ROWS[3]]
+    path = book({"s": rows})
+    with pytest.raises(SourceError, match="Set header_row = 3 in ") as caught:
+        read(path, small)
+    assert CANARY not in str(caught.value)
+    _, table, refused = read(path, small, header_row=3)
+    assert table["record_id"].to_pylist() == ["1", "3"]
+    assert [fault["row"] for fault in refused] == ["2"]
+    with pytest.raises(SourceError, match="is empty from row 9 on"):
+        read(path, small, header_row=9)
+    assert read(book({"s": rows}, ["A1:D1"]), small, header_row=3)[0].rows_out == 2

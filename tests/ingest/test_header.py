@@ -31,6 +31,21 @@ def test_two_headers_that_only_resemble_the_name_are_doubled():
         locate(["id"], ["ID", "Id"], "t")
 
 
+def test_a_header_below_is_told_by_its_row_where_most_names_fit():
+    named = ["id", "主诉", "年龄"]
+    for top, advice in (
+        ([["李"], ["ID ", "主诉"], ["1", "痛"]], "Set header_row = 2 in [source], or delete"),
+        ([["id", "主诉", "年龄"], ["1", "痛", "3"]], "Set header_row = 1 in [source]."),
+        ([["李"], ["id", "痛"]], "No name fits."),
+        ((), "No name fits."),
+    ):
+        with pytest.raises(SourceError) as caught:
+            locate(named, ["1", "痛", "3"], "t", top)
+        assert advice in caught.value.hint
+        assert "痛" not in str(caught.value)
+        assert "李" not in str(caught.value)
+
+
 def test_a_first_row_that_is_a_record_is_not_told():
     with pytest.raises(SourceError, match="first row") as caught:
         locate(["姓名", "主诉"], ["姓李的病人", "主诉头痛三天", "13812345678"], "visits.csv")

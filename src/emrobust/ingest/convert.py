@@ -84,7 +84,7 @@ class Converter:
             SourceError: columns are missing or there twice.
         """
         named = dict.fromkeys([*self._columns.of_source(), *self._known.values()])
-        return header.locate(list(named), table.header, table.name)
+        return header.locate(list(named), table.header, table.name, table.top)
 
     def stream(self, table: Table) -> Iterator[pa.RecordBatch]:
         """All records of a table in batches, in the order of its rows."""

@@ -23,7 +23,7 @@ from emrobust.config import Source
 from emrobust.errors import SourceError
 from emrobust.ingest import encoding
 from emrobust.ingest.header import key
-from emrobust.ingest.table import Batch, Refusal, Table
+from emrobust.ingest.table import TOP_ROWS, Batch, Refusal, Table
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".tab")
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", "，": "full-width comma"}
@@ -38,11 +38,12 @@ _END = "\ufdd1"
 
 
 class _Layout(NamedTuple):
-    """How to read the file: encoding, delimiter and number of columns."""
+    """How to read the file: encoding, delimiter, number of columns, and lines above the header."""
 
     encoding: str
     delimiter: str
     width: int
+    above: int
 
 
 class _Awkward(Exception):  # noqa: N818 - a signal between two functions here, never seen
@@ -57,22 +58,41 @@ def open_table(settings: Source, path: Path) -> Table:
     """
     found = encoding.detect(path, settings.encoding)
     head = _head(path, found)
-    delimiter = settings.delimiter
-    if delimiter == "auto":
-        delimiter = detect_delimiter(head, settings.columns.of_source())
-    header = _first_row(head, delimiter)
+    above = settings.header_row - 1
+    delimiter, header = _header(_below(head, above), settings)
+    if not header and above:
+        raise SourceError(
+            f"{path.name} has no row {settings.header_row}", "Correct header_row in [source]."
+        )
     if not header:
         raise SourceError(f"{path.name} is empty", "Its first line should name the columns.")
     return Table(
         path.name,
         header,
-        partial(_read, path, _Layout(found, delimiter, len(header))),
+        partial(_read, path, _Layout(found, delimiter, len(header), above)),
         {
             "format": "delimited text",
             "encoding": found,
             "delimiter": DELIMITERS.get(delimiter, delimiter),
         },
+        [_header(_below(head, lines), settings)[1] for lines in range(TOP_ROWS)],
     )
+
+
+def _header(head: str, settings: Source) -> tuple[str, list[str]]:
+    """The delimiter of a text, and its first row that is not blank."""
+    delimiter = settings.delimiter
+    if delimiter == "auto":
+        delimiter = detect_delimiter(head, settings.columns.of_source())
+    return delimiter, _first_row(head, delimiter)
+
+
+def _below(head: str, lines: int) -> str:
+    """The text without its first lines."""
+    stream = io.StringIO(head, newline="")
+    for _ in range(lines):
+        stream.readline()
+    return stream.read()
 
 
 def detect_delimiter(head: str, named: Collection[str]) -> str:
@@ -137,9 +157,9 @@ def _attempt(path: Path, layout: _Layout, positions: Sequence[int], block: int) 
     faults: deque[Refusal] = deque()
 
     def refuse(row: Any) -> str:
-        # The parser counts the header as row 1. The row's text stays here.
+        # The parser counts from the file's first line on. The row's text stays here.
         reason = OPEN_QUOTE if "\n" in row.text.rstrip("\n") else FIELDS
-        faults.append(Refusal(row.number - 1, reason))
+        faults.append(Refusal(row.number - 1 - layout.above, reason))
         return "skip"
 
     tail = "\n" + layout.delimiter.join([_END] * layout.width) + "\n"
@@ -148,6 +168,7 @@ def _attempt(path: Path, layout: _Layout, positions: Sequence[int], block: int) 
         use_threads=False,
         block_size=block,
         column_names=names,
+        skip_rows=layout.above,
     )
     parse = pa_csv.ParseOptions(
         delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=refuse

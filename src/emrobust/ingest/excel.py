@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from openpyxl.utils import get_column_letter
 
 from emrobust.config import Source
 from emrobust.errors import SourceError, did_you_mean
-from emrobust.ingest.table import Batch, Table, gather, to_cell
+from emrobust.ingest.table import TOP_ROWS, Batch, Table, gather, to_cell
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
@@ -33,10 +34,16 @@ def open_table(settings: Source, path: Path) -> Table:
     try:
         workbook = calamine.CalamineWorkbook.from_path(path)
         sheet = _choose(workbook, settings.table, path)
+        above = settings.header_row - 1
         top, header = next(
-            ((place, row) for place, row in enumerate(sheet.iter_rows()) if not _blank(row)),
+            (
+                (place, row)
+                for place, row in enumerate(sheet.iter_rows())
+                if place >= above and not _blank(row)
+            ),
             (0, []),
         )
+        first = [_texts(row) for row in islice(sheet.iter_rows(), TOP_ROWS)]
     except (calamine.CalamineError, OSError, ValueError):
         raise SourceError(
             f"{path.name} is not an Excel workbook, or is damaged or protected by a password",
@@ -44,15 +51,20 @@ def open_table(settings: Source, path: Path) -> Table:
             "again in Excel as .xlsx without a password.",
         ) from None
     if not header:
-        raise SourceError(f"the sheet `{sheet.name}` of {path.name} is empty")
+        below = f" from row {settings.header_row} on" if above else ""
+        raise SourceError(f"the sheet `{sheet.name}` of {path.name} is empty{below}")
     _refuse_merged(sheet, path, range(len(header)), top, top)
-    names = [to_cell(name) or "" for name in header]
     return Table(
         f"{path.name}, sheet `{sheet.name}`",
-        names,
+        _texts(header),
         partial(_read, sheet, path, len(header), top),
         {"format": "Excel", "sheet": sheet.name},
+        first,
     )
+
+
+def _texts(row: Sequence[Any]) -> list[str]:
+    return [to_cell(cell) or "" for cell in row]
 
 
 def _choose(
@@ -90,7 +102,7 @@ def _refuse_merged(
                 f"{path.name}, sheet `{sheet.name}`, has merged cells at "
                 f"{_name((top, west))}:{_name((bottom, east))}: only the first of them has a value",
                 "Unmerge them in Excel (Home, Merge & Center), fill every cell, and keep one "
-                "header row on top.",
+                "header row; where a title stands above it, set header_row in [source].",
             )
 
 

@@ -19,7 +19,9 @@ def key(name: str) -> str:
     return unicodedata.normalize("NFKC", name.translate(_INVISIBLE)).strip().casefold()
 
 
-def locate(named: Sequence[str], header: Sequence[str], source: str) -> dict[str, int]:
+def locate(
+    named: Sequence[str], header: Sequence[str], source: str, top: Sequence[Sequence[str]] = ()
+) -> dict[str, int]:
     """The place of every named column.
 
     A header that is the name exactly comes before one that only resembles it.
@@ -28,6 +30,7 @@ def locate(named: Sequence[str], header: Sequence[str], source: str) -> dict[str
         named: columns that the project file names.
         header: the names in the source.
         source: what the user calls the source.
+        top: the cells of the source's first rows, where the header may stand in one of them.
 
     Raises:
         SourceError: lists every named column that is missing or there twice. Where none is there,
@@ -55,9 +58,22 @@ def locate(named: Sequence[str], header: Sequence[str], source: str) -> dict[str
         known = f"Its columns are: {', '.join(names[:100])}."
         raise SourceError(
             f"{source} does not have the columns that [source.columns] names:\n{lines}",
-            known if knows else "Does its first row hold the columns' names? No name fits.",
+            known if knows else _advice(named, top),
         )
     return places
+
+
+def _advice(named: Sequence[str], top: Sequence[Sequence[str]]) -> str:
+    """What to do where no name of the header fits; tells the number of a row alone."""
+    wanted = set(map(key, named))
+    fit = [len(wanted.intersection(map(key, row))) for row in top]
+    best = max(fit, default=0)
+    if 2 * best < len(wanted):
+        return "Does its first row hold the columns' names? No name fits."
+    # The last of those alike: rows that are blank count as the row below them.
+    row = len(fit) - fit[::-1].index(best)
+    instead = ", or delete the rows above that one" if row > 1 else ""
+    return f"Set header_row = {row} in [source]{instead}."
 
 
 def lighten(named: Columns, header: Sequence[str]) -> tuple[Columns, list[str]]:

@@ -50,11 +50,11 @@ def open_table(settings: Source, path: Path | None) -> Table:
 def source_of(settings: Source, table: Path) -> Source:
     """The same columns, read from another table.
 
-    A sheet or a database table keeps its name only where the other file is of the same kind. A
-    column that decides the split belongs to the table that was trained on.
+    A sheet or a database table keeps its name, and the header its row, only where the other file
+    is of the same kind. A column that decides the split belongs to the table that was trained on.
     """
     kind = None if settings.path is None else settings.path.suffix
-    same = {} if table.suffix == kind else {"table": None}
+    same = {} if table.suffix == kind else {"table": None, "header_row": 1}
     columns = settings.columns.model_copy(update={"split": None})
     other = {"path": table, "url": None, "query": None, "columns": columns, **same}
     return settings.model_copy(update=other)

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 # A non-character that no text may hold: readers put it where bytes could not be decoded.
 UNDECODABLE = "\ufdd0"
 BATCH_ROWS = 8192
+TOP_ROWS = 5
 BATCH_CHARS = 1 << 24
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -33,7 +34,8 @@ class Refusal(NamedTuple):
     """A row that a reader could not give as cells.
 
     Attributes:
-        row: its number, the first row of data being 1.
+        row: its number. The header is not counted: row 8 stands 8 rows below it, in row 9 of a
+            sheet whose header is in row 1.
         reason: words that are the same for every row with this fault.
     """
 
@@ -45,7 +47,7 @@ class Batch(NamedTuple):
     """Some rows of a source.
 
     Attributes:
-        rows: number of each row in the source, int64 [n]; the first row of data is 1.
+        rows: number of each row in the source, int64 [n], as `Refusal` counts.
         cells: one string array [n] for every column that was asked for.
         refused: rows in or before this batch that have no cells.
         damaged: false where it is known that no cell holds the mark `UNDECODABLE`.
@@ -66,12 +68,15 @@ class Table:
         header: the names of its columns as found.
         read: gives the cells of the columns at these (distinct) positions, in batches.
         facts: what was detected (format, encoding, delimiter, sheet).
+        top: the cells of its first rows, where the header may stand in another than was said.
+            They may be records, so they are compared with names and never told.
     """
 
     name: str
     header: list[str]
     read: Callable[[Sequence[int]], Iterator[Batch]]
     facts: dict[str, str] = field(default_factory=dict)
+    top: Sequence[Sequence[str]] = ()
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:

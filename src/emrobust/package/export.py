@@ -142,7 +142,10 @@ def _write_surroundings(run: Run, target: Path, notes: list[str]) -> None:
     """Labels, columns, de-identification, data use, licences and card: all but the model."""
     project = run.project
     runs.write_json(target / layout.LABELS, _label_table(run, notes))
-    kept = {"encoding", "delimiter", "separator", "label_separator", "columns", "table"}
+    kept = {
+        *("encoding", "delimiter", "separator", "label_separator"),
+        *("columns", "table", "header_row"),
+    }
     source = project.source.model_dump(mode="json", include=kept, exclude_none=True)
     path = project.source.path
     runs.write_json(

@@ -80,7 +80,7 @@ class Rewriter:
             SourceError: the table cannot be read, or lacks a column.
         """
         table = open_table(self._source, path)
-        places = header.locate(self.columns[:-2], table.header, table.name)
+        places = header.locate(self.columns[:-2], table.header, table.name, table.top)
         positions = sorted(set(places.values()))
         for batch in table.read(positions):
             cells = {name: batch.cells[positions.index(of)] for name, of in places.items()}
