@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,18 @@ class Rejects:
         self.counts[reason] += 1
         said = f"{where}: {reason}" if where else reason
         self._rows.writerow((row, self.name(record_id), column, said))
+
+
+class _Nowhere:
+    """A file of rejects that nobody reads."""
+
+    def writerow(self, row: Sequence[object]) -> None:
+        """Forget it."""
+
+
+def unlisted() -> Rejects:
+    """For rows that are counted only."""
+    return Rejects(_Nowhere())
 
 
 @contextlib.contextmanager

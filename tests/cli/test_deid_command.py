@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emrobust.cli import app
-from emrobust.errors import ConfigError, EmrobustError
+from emrobust.errors import ConfigError, EmrobustError, SourceError
 
 TABLE = "姓名,主诉\n黎可欣,黎可欣诉头痛，电话13800138000\n赵云飞,咳嗽3天\n"
 
@@ -48,6 +48,26 @@ def test_a_table_is_treated_explained_and_can_be_undone(table, tmp_path):
         run(table, "--text", "主诉", "--out", tmp_path / "p.csv", "--key", tmp_path / "key",
             "--mapping", tmp_path / "m")  # fmt: skip
     assert not (tmp_path / "p.csv").exists()
+
+
+def test_rows_that_cannot_be_read_are_listed_and_the_others_treated(table, tmp_path):
+    faults = "多一,栏,咳嗽\n".encode() + b"x,\xff\xfe\n"
+    table.write_bytes(TABLE.encode() + faults + f"王小明,王小明头晕{'咳嗽' * 300}\n".encode())
+    said = run(table, "--text", "主诉", "--out", tmp_path / "o.csv")
+    assert "3 rows, 3 identifiers treated" in said
+    assert "1 rows refused: wrong number of fields (o.rejects.csv)" in said
+    assert len((tmp_path / "o.csv").read_text("utf-8-sig").splitlines()) == 4
+    listed = (tmp_path / "o.rejects.csv").read_text("utf-8").splitlines()
+    assert listed[1:] == [
+        "3,,,wrong number of fields", "4,,主诉,bytes that are not of the encoding"
+    ]  # fmt: skip
+    report = json.loads((tmp_path / "o.deid_report.json").read_text("utf-8"))
+    assert sum(report["rejected"].values()) == 2
+    assert "3 records" in run(table, "--text", "主诉", "--sample", 9, "--out", tmp_path / "s.html")
+    table.write_text("姓名,主诉\n咳嗽\n头晕\n", encoding="utf-8")
+    with pytest.raises(SourceError, match="none of the 2 rows .* wrong number of fields"):
+        run(table, "--text", "主诉", "--out", tmp_path / "p.csv")
+    assert not list(tmp_path.glob("p.*"))
 
 
 def test_a_sheet_is_written_and_its_corrections_are_measured(table, tmp_path):

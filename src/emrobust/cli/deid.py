@@ -136,7 +136,12 @@ def _table(
         rows = deid_table.sample_table(asked.what, out, plan, given, asked.sample)
         return [f"{rows} records to review: {out}"]
     rows, facts = deid_table.treat_table(asked.what, out, plan, given, asked.wishes)
-    return [*_done(rows, facts), f"report: {out.with_name(f'{out.stem}.{deid.REPORT}')}"]
+    lines = _done(rows, facts)
+    lines += [
+        f"{n:,} rows refused: {reason} ({out.stem}.rejects.csv)"
+        for reason, n in facts["rejected"].items()
+    ]
+    return [*lines, f"report: {out.with_name(f'{out.stem}.{deid.REPORT}')}"]
 
 
 def _split(names: str | None) -> tuple[str, ...]:

@@ -50,13 +50,6 @@ class Preview:
     rejected: dict[str, int]
 
 
-class _Nowhere:
-    """A file of rejects that nobody reads."""
-
-    def writerow(self, row: Sequence[object]) -> None:
-        """Forget it."""
-
-
 class Through(Protocol):
     """What the records pass through before they are written, so that nothing else ever is."""
 
@@ -167,7 +160,7 @@ def batches(
         named, lacking = header.lighten(named, table.header)
         absent += lacking
     settings = settings.model_copy(update={"columns": named})
-    made = Converter(settings, refused or Rejects(_Nowhere()), with_known=with_known)
+    made = Converter(settings, refused or rejects.unlisted(), with_known=with_known)
     made.locate(table)
     return made.stream(table)
 
@@ -179,7 +172,7 @@ def preview(settings: Source, rows: int = 5) -> Preview:
         SourceError: the source cannot be read or lacks a column.
     """
     table = open_table(settings, settings.path)
-    refused = Rejects(_Nowhere())
+    refused = rejects.unlisted()
     made = Converter(settings, refused)
     places = made.locate(table)
 

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from emrobust import deid, ingest, records, runs
+from emrobust import deid, ingest, records, rejects, runs
 from emrobust.config import Columns, Deid, Source
 from emrobust.deid import review
 from emrobust.errors import ConfigError, SourceError
 from emrobust.ingest import header, values
-from emrobust.ingest.table import UNDECODABLE, Table
+from emrobust.ingest.convert import DAMAGED
+from emrobust.ingest.table import UNDECODABLE, Batch, Table
 from emrobust.pipeline.deid import write_papers
+from emrobust.rejects import Rejects
 from emrobust.report import review_page
 
 _KEPT = "kept_"
@@ -52,14 +57,15 @@ def treat_table(
 ) -> tuple[int, dict[str, Any]]:
     """Treat a table of any size, batch by batch, into a CSV, JSONL or Parquet file.
 
-    Beside ``out`` come ``NAME.deid_report.html``, ``.json`` and the self-assessment.
+    Beside ``out`` come ``NAME.deid_report.html``, ``.json``, the self-assessment, and
+    ``NAME.rejects.csv`` with the rows that cannot be read.
 
     Returns:
-        rows written, and the facts of the report.
+        rows written, and the facts of the report, with ``rejected``: reason → rows refused.
 
     Raises:
         ConfigError: the ending of ``out`` is unknown, ``out`` exists, or a setting is wrong.
-        SourceError: the table cannot be read or lacks a column.
+        SourceError: the table or all of its rows cannot be read, or it lacks a column.
         RecordsError: direct identifiers would be written and are not accepted.
     """
     write = _WRITERS.get(out.suffix)
@@ -73,15 +79,33 @@ def treat_table(
     enabled = settings.model_copy(update={"enabled": True})
     deidentifier = deid.Deidentifier(enabled, wishes)
     opened = _open(path, plan)
-    stream = deidentifier.stream(_records(opened, plan))
-    with runs.atomic_file(out) as partial:
+    with (
+        rejects.open_in(out.parent, f"{out.stem}.rejects.csv") as refused,
+        runs.atomic_file(out) as partial,
+    ):
+        stream = deidentifier.stream(_records(opened, plan, refused))
         rows = write(partial, _shown(stream, plan), _names(plan))
+        if refused.counts and not rows:
+            raise _nothing_left(opened.table.name, refused.counts)
     used = {*opened.places.values(), *opened.known}
     dropped = header.others(opened.table.header, used)
-    facts = {**deidentifier.facts(None), "dropped_columns": dropped}
+    facts = {
+        **deidentifier.facts(None),
+        "dropped_columns": dropped,
+        "rejected": dict(refused.counts),
+    }
     runs.write_json(out.with_name(f"{out.stem}.deid_report.json"), facts)
     write_papers(out.parent, facts, path.name, prefix=f"{out.stem}.")
     return rows, facts
+
+
+def _nothing_left(name: str, counts: Counter[str]) -> SourceError:
+    reason, rows = counts.most_common(1)[0]
+    return SourceError(
+        f"none of the {counts.total()} rows of {name} can be read; {rows} of them for the reason: "
+        f"{reason}",
+        "Export the table again, as Excel, or as CSV in UTF-8 with all fields quoted.",
+    )
 
 
 def sample_table(path: Path, out: Path, plan: Plan, settings: Deid, count: int) -> int:
@@ -107,12 +131,12 @@ def known_kinds() -> dict[str, str]:
 
 
 def read_table(path: Path, plan: Plan) -> Iterator[pa.RecordBatch]:
-    """The table as records with known columns and the kept ones, row for row.
+    """The table as records with known columns and the kept ones, without rows that are refused.
 
     Raises:
-        SourceError: it cannot be read, lacks a column, or a row has undecodable bytes.
+        SourceError: it cannot be read or lacks a column.
     """
-    return _records(_open(path, plan), plan)
+    return _records(_open(path, plan), plan, rejects.unlisted())
 
 
 class _Opened(NamedTuple):
@@ -143,7 +167,7 @@ def _open(path: Path, plan: Plan) -> _Opened:
     return _Opened(table, places, known)
 
 
-def _records(opened: _Opened, plan: Plan) -> Iterator[pa.RecordBatch]:
+def _records(opened: _Opened, plan: Plan, refused: Rejects) -> Iterator[pa.RecordBatch]:
     table, places, known = opened
     positions = sorted({*places.values(), *known})
     schema = records.schema(plan.text)
@@ -151,18 +175,11 @@ def _records(opened: _Opened, plan: Plan) -> Iterator[pa.RecordBatch]:
         schema = schema.append(pa.field(_KEPT + name, pa.string()))
     for place, kind in known.items():
         schema = schema.append(pa.field(f"{records.KNOWN_PREFIX}{kind}_{place}", pa.string()))
-    for batch in table.read(positions):
-        if batch.refused:
-            fault = batch.refused[0]
-            raise SourceError(f"row {fault.row} of {table.name}: {fault.reason}")
+    for read in table.read(positions):
+        batch = _readable(read, [table.header[place] for place in positions], refused)
+        if not len(batch.rows):
+            continue
         cells = dict(zip(positions, batch.cells, strict=True))
-        for place, column in cells.items():
-            if batch.damaged and any(UNDECODABLE in (cell or "") for cell in column.to_pylist()):
-                raise SourceError(
-                    f"{table.name} has bytes that are not of its encoding in the column "
-                    f"{table.header[place]!r}",
-                    "Save it as UTF-8 or GB18030.",
-                )
         numbers = pa.array([str(row) for row in batch.rows.tolist()])
         made = {
             "record_id": numbers,
@@ -184,6 +201,23 @@ def _records(opened: _Opened, plan: Plan) -> Iterator[pa.RecordBatch]:
             ],
             schema=schema,
         )
+
+
+def _readable(batch: Batch, names: Sequence[str], refused: Rejects) -> Batch:
+    """The rows of a batch that can be read; the others are refused."""
+    for fault in batch.refused:
+        refused.add(fault.row, "", "", fault.reason)
+    keep = np.ones(len(batch.rows), dtype=bool)
+    for name, column in zip(names, batch.cells, strict=False) if batch.damaged else ():
+        marked = pc.fill_null(pc.match_substring(column, UNDECODABLE), fill_value=False)
+        damaged = marked.to_numpy(zero_copy_only=False)
+        for row in batch.rows[damaged & keep].tolist():
+            refused.add(row, "", name, DAMAGED)
+        keep &= ~damaged
+    if keep.all():
+        return batch
+    cells = [column.filter(pa.array(keep)) for column in batch.cells]
+    return batch._replace(rows=batch.rows[keep], cells=cells)
 
 
 def _filled(cells: pa.Array, otherwise: pa.Array | None) -> pa.Array:
