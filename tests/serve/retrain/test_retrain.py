@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 from emrobust import config, ingest
 from emrobust.cli import app
 from emrobust.deid.key import make_key
+from emrobust.ingest import convert, delimited
+from emrobust.pipeline.export import export
+from emrobust.pipeline.predict import predict
 from emrobust.pipeline.prepare import SPLIT, prepare
 from emrobust.pipeline.train import train
 from emrobust.serve import store as room
@@ -97,6 +100,103 @@ def test_feedback_becomes_a_table_that_trains(clinic, old, served_run, tmp_path)
     assert new[tests[0]][0] == [wrong]
     assert new[trains[1]][0] == right
     assert "is not empty" in str(CliRunner().invoke(app, words).exception)
+
+
+PROJECT = """
+name = "export"
+[source]
+path = "visits.csv"
+{reading}
+[source.columns]
+record_id = "就诊号"
+text = ["主诉"]
+labels = ["诊断"]
+[labels]
+task = "single"
+kind = "plain"
+[model]
+name = "tfidf"
+[evaluate]
+bootstrap = 0
+suites = []
+"""
+
+
+@pytest.fixture
+def hospital(tmp_path, easy):
+    """A function that writes a small hospital's project, whose table is in GB18030; its rows."""
+
+    def write(reading="", delimiter=","):
+        texts, labels, _ = easy(240)
+        rows = [
+            (f"V{place}", text, label)
+            for place, (text, label) in enumerate(zip(texts, labels, strict=True))
+        ]
+        write_table(tmp_path / "visits.csv", rows, delimiter)
+        (tmp_path / "project.toml").write_text(PROJECT.format(reading=reading), encoding="utf-8")
+        return rows
+
+    return write
+
+
+def write_table(path, rows, delimiter):
+    with path.open("w", encoding="gb18030", newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows([("就诊号", "主诉", "诊断"), *rows])
+
+
+def retrain(folder, *labels):
+    """Run the command with an answer on the first visit; what it printed, and the folder."""
+    with room.open_store(room.StoreSettings(url=str(folder / "store.db"))) as store:
+        answer(store, "V0", ("cold",), "changed", labels)
+    words = ["retrain", str(folder / "store.db"), "--project", str(folder / "project.toml")]
+    done = CliRunner().invoke(app, [*words, "--out", str(folder / "new")])
+    assert done.exit_code == 0, done.output
+    return done.output, folder / "new"
+
+
+@pytest.mark.parametrize(
+    ("reading", "delimiter", "exports"),
+    [
+        ("", ",", [("later.csv", ","), ("later.tsv", "\t")]),
+        ('encoding = "gb18030"\ndelimiter = "|"', "|", [("later.csv", "|")]),
+    ],
+)
+def test_a_model_trained_again_reads_what_the_hospital_exports(
+    hospital, tmp_path, reading, delimiter, exports
+):
+    rows = hospital(reading, delimiter)
+    _, folder = retrain(tmp_path, "skin")
+    run = tmp_path / "run"
+    train(config.load(folder / "project.toml"), run)
+    export(run, tmp_path / "package")
+    for name, separator in exports:
+        write_table(tmp_path / name, rows, separator)
+        for model in (run, tmp_path / "package"):
+            done = predict(model, tmp_path / name, tmp_path / "predicted.csv")
+            assert (done.rows_out, done.rejected) == (len(rows), {})
+
+
+def test_no_row_is_lost_silently(hospital, tmp_path):
+    rows = hospital()
+    more = [rows[3], ("", "咳嗽", "cold"), ("V900", "咳嗽"), ("V901", "咳嗽", "cold", "张三")]
+    write_table(tmp_path / "visits.csv", [*rows, *more], ",")
+    said, folder = retrain(tmp_path, "skin")
+    refused = {convert.TWICE: 1, convert.NO_RECORD: 1, delimited.FIELDS: 2}
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["read"], summary["rows"], summary["refused"]) == (244, 240, refused)
+    for reason, count in refused.items():
+        assert f"{count} rows refused: {reason} (rejects.csv)" in said
+    listed = read(folder / "rejects.csv")
+    assert sorted(int(row["row"]) for row in listed) == [241, 242, 243, 244]
+    assert "张三" not in (folder / "rejects.csv").read_text(encoding="utf-8")
+
+
+def test_other_is_no_label_of_a_plain_table(hospital, tmp_path):
+    hospital()
+    said, folder = retrain(tmp_path, "other")
+    assert "no code stands for other" in said
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
+        assert "other" not in {row["诊断"] for row in csv.DictReader(file)}
 
 
 def test_classes_go_back_to_codes_of_the_same_class(clinic):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import final
 
 from emrobust.config import Labels
-from emrobust.labels.aggregate import mapper
+from emrobust.labels.aggregate import OTHER, mapper
 from emrobust.labels.table import read
 
 
@@ -40,5 +40,6 @@ class Codes:
         kept = [code for code in own if name in self.classes(code)]
         if kept:
             return kept
-        code = self._of_class.get(name, name)
+        # Where labels are plain, `other` would pass for one; it stands for many.
+        code = self._of_class.get(name, "" if name == OTHER else name)
         return [code] if self.classes(code) == (name,) else []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emrobust import config, records, runs
-from emrobust.config import Project
+from emrobust import config, records, rejects, runs
+from emrobust.config import Project, Source
 from emrobust.deid.key import Key, read_key
 from emrobust.errors import ConfigError, NotFoundError
 from emrobust.ingest import source_of
@@ -20,7 +20,7 @@ from emrobust.pipeline.prepare import prepare
 from emrobust.pipeline.rows import need_prepared
 from emrobust.serve.retrain import verdicts
 from emrobust.serve.retrain.codes import Codes
-from emrobust.serve.retrain.table import SPLIT, Rewriter
+from emrobust.serve.retrain.table import SPLIT, Counts, Rewriter
 from emrobust.serve.retrain.verdicts import Verdict
 from emrobust.serve.store import Event, Store
 from emrobust.train import run as training
@@ -50,15 +50,17 @@ class Retrained:
         of = self.summary
         origins = ", ".join(f"{count:,} by {name}" for name, count in of["origins"].items())
         splits = ", ".join(f"{count:,} {name}" for name, count in of["splits"].items())
-        yield f"{of['rows']:,} rows; labels: {origins}"
+        yield f"{of['read']:,} rows read, {of['rows']:,} written; labels: {origins}"
         yield f"splits of the old run: {splits}"
         yield f"{of['reviewed']:,} records with feedback, {of['disputed']:,} of them to look at"
         if of["absent"]:
             yield f"  {of['absent']:,} of them are not in the table, and no text was kept"
         for label, count in of["unknown"].items():
             yield f"  {count:,} labels of doctors were left out: no code stands for {label}"
-        if of["repeated"]:
-            yield f"  {of['repeated']:,} rows left out: their record was there before"
+        if of["uncoded"]:
+            yield f"  {of['uncoded']:,} kept texts were left out: no code stands for their labels"
+        for reason, rows in of["refused"].items():
+            yield f"  {rows:,} rows refused: {reason} ({rejects.FILE})"
 
 
 def retrain(
@@ -98,13 +100,15 @@ def retrain(
     plain = source.columns.model_copy(update={"split": None})
     source = source.model_copy(update={"columns": plain})
     split_of = _read_splits(project, run)
-    rewriter = Rewriter(source, known, Codes(project.labels), split_of)
+    codes = Codes(project.labels)
     with runs.atomic_folder(out) as partial:
-        rows = _all_rows(rewriter, source.path, store, known, actor)
-        absent = _write_table(partial / TABLE, rewriter, rows)
+        with rejects.open_in(partial) as refused:
+            rewriter = Rewriter(source, known, codes, split_of, refused)
+            rows = _all_rows(rewriter, source.path, store, known, actor)
+            absent = _write_table(partial / TABLE, rewriter, rows, source)
         _write_sheet(partial / REVIEW, verdicts.list_disputed(known))
         _write_project(partial, project)
-        summary = _summarise(rewriter, known, absent)
+        summary = _summarise(rewriter.counts, refused.counts, known, absent)
         runs.write_json(partial / SUMMARY, summary)
     detail = {"rows": summary["rows"], "reviewed": summary["reviewed"]}
     store.record(Event(actor=actor, action="training table made", detail=detail))
@@ -128,13 +132,21 @@ def _all_rows(
             yield made
 
 
-def _write_table(path: Path, rewriter: Rewriter, rows: Iterable[dict[str, str]]) -> int:
-    """Write the rows; how many records with feedback are in none of them."""
+def _write_table(
+    path: Path, rewriter: Rewriter, rows: Iterable[dict[str, str]], source: Source
+) -> int:
+    """Write the rows; how many records with feedback are in none of them.
+
+    The settings of the source stay as they are, since the model made of this table reads the
+    hospital's next export by them. So where they name an encoding or a delimiter, it is this one's.
+    """
+    encoding = "utf-8" if source.encoding == "auto" else source.encoding
+    delimiter = "," if source.delimiter == "auto" else source.delimiter
     with (
         runs.atomic_file(path, private=True) as partial,
-        partial.open("w", encoding="utf-8", newline="") as file,
+        partial.open("w", encoding=encoding, newline="") as file,
     ):
-        writer = csv.DictWriter(file, rewriter.columns)
+        writer = csv.DictWriter(file, rewriter.columns, delimiter=delimiter)
         writer.writeheader()
         writer.writerows(rows)
     return len(rewriter.verdicts.keys() - rewriter.counts.met)
@@ -166,12 +178,8 @@ def _write_project(folder: Path, project: Project) -> None:
         (folder / CLASSES).write_bytes(labels.table.read_bytes())
         labels = labels.model_copy(update={"table": Path(CLASSES)})
     columns = project.source.columns.model_copy(update={"split": SPLIT})
-    source = project.source.model_copy(
-        update={
-            "path": Path(TABLE), "url": None, "query": None, "table": None,
-            "encoding": "utf-8", "delimiter": ",", "columns": columns,
-        }
-    )  # fmt: skip
+    place = {"path": Path(TABLE), "url": None, "query": None, "table": None}
+    source = project.source.model_copy(update={**place, "columns": columns})
     made = project.model_copy(update={"source": source, "labels": labels})
     head = f"# Made by `emrobust retrain`. Train it: emrobust train {PROJECT} --out RUN\n"
     runs.write_text(folder / PROJECT, head + config.dump(made))
@@ -214,16 +222,19 @@ def _key(project: Project) -> Key | None:
     return None
 
 
-def _summarise(rewriter: Rewriter, known: dict[str, Verdict], absent: int) -> dict[str, Any]:
-    counts = rewriter.counts
+def _summarise(
+    counts: Counts, refused: Mapping[str, int], known: dict[str, Verdict], absent: int
+) -> dict[str, Any]:
     return {
+        "read": counts.read,
         "rows": counts.rows,
+        "refused": dict(refused),
         "origins": dict(counts.origins),
         "splits": dict(counts.splits),
         "reviewed": len(known),
         "disputed": len(verdicts.list_disputed(known)),
         "rejected": sum(of.last.verdict == "rejected" for of in known.values()),
         "absent": absent,
-        "repeated": counts.repeated,
+        "uncoded": counts.uncoded,
         "unknown": dict(counts.unknown),
     }

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
+import pyarrow as pa
+
 from emrobust.config import Source
-from emrobust.ingest import header, open_table, values
+from emrobust.ingest import convert, header, open_table, values
+from emrobust.rejects import Rejects
 from emrobust.serve.retrain.codes import Codes
 from emrobust.serve.retrain.verdicts import Verdict
 
@@ -24,18 +27,20 @@ class Counts:
     """What became of the rows.
 
     Attributes:
+        read: rows of the table, refused ones included.
         rows: written.
         origins: rows by where their labels come from.
         splits: rows that keep the split of the old run.
-        repeated: rows left out, since their record was there before.
+        uncoded: kept texts left out, since no code stands for any of their labels.
         unknown: labels of doctors that no code stands for, such as ``other``.
         met: records with feedback that the table has.
     """
 
+    read: int = 0
     rows: int = 0
     origins: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
-    repeated: int = 0
+    uncoded: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
     met: set[str] = field(default_factory=set)
 
@@ -49,6 +54,7 @@ class Rewriter:
         verdicts: by record id.
         codes: of classes.
         split_of: the split of a record or its patient in the old run; empty for strangers.
+        refused: told of every row of the table that is left out.
 
     Attributes:
         verdicts: likewise.
@@ -62,11 +68,13 @@ class Rewriter:
         verdicts: Mapping[str, Verdict],
         codes: Codes,
         split_of: Callable[[str, str], str],
+        refused: Rejects,
     ) -> None:
         self._source = source
         self.verdicts = verdicts
         self._codes = codes
         self._split_of = split_of
+        self._refused = refused
         named = source.columns
         known = [name for names in named.identifiers.values() for name in names]
         self.columns = [*dict.fromkeys([*named.of_source(), *known]), SPLIT, ORIGIN]
@@ -74,7 +82,7 @@ class Rewriter:
         self._seen: set[str] = set()
 
     def rows(self, path: Path | None) -> Iterator[dict[str, str]]:
-        """Every row of the table that can be read, once a record.
+        """Every row of the table that can be read, once a record; the others are refused.
 
         Raises:
             SourceError: the table cannot be read, or lacks a column.
@@ -83,13 +91,22 @@ class Rewriter:
         places = header.locate(self.columns[:-2], table.header, table.name, table.top)
         positions = sorted(set(places.values()))
         for batch in table.read(positions):
-            cells = {name: batch.cells[positions.index(of)] for name, of in places.items()}
-            ids = values.identifiers(cells[self._source.columns.record_id]).to_pylist()
-            plain = {name: column.to_pylist() for name, column in cells.items()}
-            for place, record in enumerate(ids):
+            self.counts.read += len(batch.rows) + len(batch.refused)
+            for fault in batch.refused:
+                self._refused.add(fault.row, "", "", fault.reason)
+            if len(batch.rows):
+                cells = {name: batch.cells[positions.index(of)] for name, of in places.items()}
+                yield from self._rewritten(batch.rows.tolist(), cells)
+
+    def _rewritten(
+        self, numbers: Sequence[int], cells: Mapping[str, pa.Array]
+    ) -> Iterator[dict[str, str]]:
+        ids = values.identifiers(cells[self._source.columns.record_id]).to_pylist()
+        plain = {name: column.to_pylist() for name, column in cells.items()}
+        for place, (number, record) in enumerate(zip(numbers, ids, strict=True)):
+            if self._accepts(number, record):
                 row = {name: column[place] or "" for name, column in plain.items()}
-                if record and self._is_new(record):
-                    yield self._count(self._finish(row, record))
+                yield self._count(self._finish(row, record))
 
     def of_text(self, record: str, text: str) -> dict[str, str] | None:
         """A row of its own for a record that the table lacks; None where no label has a code."""
@@ -99,14 +116,20 @@ class Rewriter:
         if named.patient_id is not None:
             row[named.patient_id] = record
         made = self._finish(row, record)
-        return self._count(made) if made[ORIGIN] == DOCTOR else None
+        if made[ORIGIN] == DOCTOR:
+            return self._count(made)
+        self.counts.uncoded += 1
+        return None
 
-    def _is_new(self, record: str) -> bool:
-        if record in self._seen:
-            self.counts.repeated += 1
-            return False
-        self._seen.add(record)
-        return True
+    def _accepts(self, number: int, record: str) -> bool:
+        """Whether a row is written; the number of the row says which one is not."""
+        if record and record not in self._seen:
+            self._seen.add(record)
+            return True
+        # What stands in the column need not be a record's number, so it is not told.
+        reason = convert.TWICE if record else convert.NO_RECORD
+        self._refused.add(number, "", self._source.columns.record_id, reason)
+        return False
 
     def _finish(self, row: dict[str, str], record: str) -> dict[str, str]:
         named = self._source.columns
