@@ -12,10 +12,11 @@ import pytest
 from emrobust import clinic, config, records, runs
 from emrobust.errors import ConfigError, InputError, LabelError, RunError, SourceError
 from emrobust.evaluate import run as evaluation
+from emrobust.pipeline.check import check
 from emrobust.pipeline.evaluate import compare, evaluate
 from emrobust.pipeline.predict import predict
 from emrobust.pipeline.prepare import LABELS, STAGES, prepare
-from emrobust.pipeline.train import check, train
+from emrobust.pipeline.train import train
 from emrobust.train import run as training
 
 RECORDS = 1_500
@@ -169,10 +170,83 @@ def test_check_finds_what_would_fail_later(hospital):
         ("source.path=absent.db", "absent.db", SourceError),
         ("source.columns.patient_id=patient_nr", "patient_nr", SourceError),
         ("source.table=outpatients", "outpatients", SourceError),
+        ("source.columns.labels=[]", "nothing to learn", ConfigError),
+        ("source.columns.identifiers.patient_name=['nobody']", "`nobody` is missing", SourceError),
+        ("labels.table=absent.csv", "absent.csv does not exist", LabelError),
+        ("deid={enabled=true, key_file='absent.key'}", "absent.key does not exist", ConfigError),
+        ("deid.operators.phone=vanish", "vanish", ConfigError),
+        ("source.columns.labels=['visit_no']", "none of the 1,000 labels", LabelError),
+        ("source.columns.text=['absent']", "`absent` is missing", SourceError),
     ]:
         with pytest.raises(kind) as caught:
             check(config.load(hospital / clinic.PROJECT, [override]))
         assert says in str(caught.value), override
+
+
+def test_check_refuses_a_key_that_others_can_read(hospital, tmp_path):
+    key = tmp_path / "deid.key"
+    key.write_text("0123456789abcdef0123456789abcdef", encoding="ascii")
+    key.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        check(config.load(hospital / clinic.PROJECT, ["deid.enabled=true", f"deid.key_file={key}"]))
+
+
+def test_check_shows_which_column_is_what_and_the_commonest_classes(hospital):
+    lines = check(config.load(hospital / clinic.PROJECT))
+    assert "  record_id ← visit_no" in lines
+    assert [line for line in lines if line.startswith("  labels ←")] == ["  labels ← icd10"]
+    (classes,) = [line for line in lines if "commonest classes" in line]
+    assert "原发性高血压 (" in classes
+    assert classes.count("(") == 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "says"),
+    [
+        ("icd10", ["I10", "I10;J06.9", "", "患者咳嗽"], ["4, 25.0% of them", "I10 (2), J06 (1)"]),
+        ("plain", ["患者咳嗽", "患者咳嗽", "高血压"], ["  2 different ones"]),
+        ("plain", ["", ""], ["labels of the first rows: 0"]),
+    ],
+)
+def test_check_tells_what_labels_are_and_no_cell(tmp_path, kind, labels, says):
+    project = write_small(tmp_path, kind, labels)
+    said = "\n".join(check(project))
+    assert all(words in said for words in says), said
+    assert "咳嗽" not in said
+    assert "record_id ← 就诊号" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "says"),
+    [
+        ("icd10", [], "has a header but no rows"),
+        ("icd10", ["患者咳嗽", "头痛"], "none of the 2 labels of the first rows"),
+    ],
+)
+def test_check_refuses_rows_of_which_nothing_can_be_used(tmp_path, kind, labels, says):
+    with pytest.raises(InputError, match=says) as caught:
+        check(write_small(tmp_path, kind, labels))
+    assert "咳嗽" not in str(caught.value)
+
+
+def write_small(folder, kind, labels):
+    """A project whose table has these labels, one a row."""
+    rows = "".join(f"V{place},胸闷,{label}\n" for place, label in enumerate(labels))
+    (folder / "visits.csv").write_text("就诊号,主诉,诊断\n" + rows, encoding="utf-8")
+    (folder / "project.toml").write_text(
+        f"""
+        [source]
+        path = "visits.csv"
+        [source.columns]
+        record_id = "就诊号"
+        text = ["主诉"]
+        labels = ["诊断"]
+        [labels]
+        kind = "{kind}"
+        """,
+        encoding="utf-8",
+    )
+    return config.load(folder / "project.toml")
 
 
 @pytest.mark.parametrize(

@@ -91,9 +91,9 @@ def run_clinic(
 def run_check(project: ProjectFile, settings: Overrides = None) -> None:
     """Check a project file and its source without reading everything."""
     from emrobust import config
-    from emrobust.pipeline import train
+    from emrobust.pipeline.check import check
 
-    for line in train.check(config.load(project, settings or ())):
+    for line in check(config.load(project, settings or ())):
         typer.echo(line)
 
 

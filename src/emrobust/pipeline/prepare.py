@@ -10,6 +10,7 @@ from typing import Any
 from emrobust import labels, runs, split
 from emrobust.config import Project
 from emrobust.errors import ConfigError
+from emrobust.labels.aggregate import mapper
 from emrobust.pipeline import deid, governance
 
 # The folders of a prepared table, in the order in which the stages write them.
@@ -33,13 +34,7 @@ def prepare(project: Project, out: Path, today: dt.date | None = None) -> dict[s
         InputError: the source, the codes or the split are wrong, or direct identifiers are left.
         StorageError: ``out`` cannot be written.
     """
-    if not project.source.columns.labels:
-        raise ConfigError(
-            "`source.columns.labels` is missing: there is nothing to learn",
-            "Name the column(s) with the diagnoses.",
-        )
-    governance.check(project, today)
-    reading = deid.reading_of(project)
+    reading = settle(project, today)
     stages: list[tuple[str, runs.Stage, Any, Path]] = [
         (INGEST, deid.read, reading, project.source.path or Path("absent")),
         (CLASSES, labels.aggregate, project.labels, out / INGEST),
@@ -50,6 +45,27 @@ def prepare(project: Project, out: Path, today: dt.date | None = None) -> dict[s
         name: runs.run_stage(stage, settings, source, out / name)[0]
         for name, stage, settings, source in stages
     }
+
+
+def settle(project: Project, today: dt.date | None = None) -> deid.Reading:
+    """What can be refused before the source is opened; the settings of the first stage.
+
+    Args:
+        project: what to read.
+        today: the day on which the data-use record must still hold; absent: this machine's.
+
+    Raises:
+        ConfigError: no column of labels, the data-use record is over, or the key cannot be used.
+        LabelError: the class table cannot be used.
+    """
+    if not project.source.columns.labels:
+        raise ConfigError(
+            "`source.columns.labels` is missing: there is nothing to learn",
+            "Name the column(s) with the diagnoses.",
+        )
+    governance.check(project, today)
+    mapper(project.labels)
+    return deid.reading_of(project)
 
 
 def _split_settings(project: Project) -> split.Settings:

@@ -10,12 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from emrobust import ingest, records, runs
+from emrobust import records, runs
 from emrobust.config import Project
 from emrobust.errors import RunError
 from emrobust.evaluate import run as evaluation
 from emrobust.evaluate import suites
-from emrobust.ingest import header
 from emrobust.pipeline import governance, provenance
 from emrobust.pipeline.material import FOLDER, SEEN
 from emrobust.pipeline.prepare import LABELS, SPLIT, STAGES, prepare
@@ -24,26 +23,6 @@ from emrobust.train import estimators
 from emrobust.train import run as training
 from emrobust.train.processes import Processes
 from emrobust.train.run import Run
-
-
-def check(project: Project) -> list[str]:
-    """Look at a project's source and model without reading or writing much.
-
-    Raises:
-        InputError: what `prepare` or `train` would stumble over at once.
-    """
-    governance.check(project)
-    estimators.build(project, ())
-    seen = ingest.preview(project.source)
-    facts = ", ".join(f"{name} {value}" for name, value in seen.facts.items())
-    lines = [f"source: {seen.name} ({facts})"]
-    lines += [f"  {name} ← {column}" for name, column in seen.columns.items()]
-    named = project.source.columns
-    read = [*seen.columns.values(), *(n for names in named.identifiers.values() for n in names)]
-    others = {header.key(n) for n in seen.header} - {header.key(n) for n in read}
-    lines += [f"  {len(others)} other columns are never read"] if others else []
-    lines += [f"  of the first rows refused: {n} ({why})" for why, n in seen.rejected.items()]
-    return [*lines, f"model: {project.model.name}", "the project file is sound"]
 
 
 def train(
