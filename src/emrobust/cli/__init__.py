@@ -21,6 +21,8 @@ from emrobust.cli.store import audit_app, keys_app, store_app
 from emrobust.cli.study import run_study
 from emrobust.errors import EmrobustError
 
+_STOPPED = 130
+
 app.command(name="attack")(run_attack)
 app.command(name="deid")(run_deid)
 app.command(name="study")(run_study)
@@ -42,9 +44,10 @@ def main() -> None:
     except EmrobustError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == _STOPPED:  # what typer makes of Ctrl+C
+            print("stopped; the same command goes on where it was", file=sys.stderr)
+        raise
     except Exception as error:  # the last resort, so that no record is printed
         print(_crash(error), file=sys.stderr)
         sys.exit(1)
