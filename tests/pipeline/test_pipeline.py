@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -287,6 +289,46 @@ def test_a_run_is_never_overwritten_by_another(hospital, prepared, run):
     with pytest.raises(RunError, match="holds a finished run with other settings"):
         train(changed, run.folder, prepared)
     assert runs.checksum(run.folder) == before
+
+
+TRAIN = """
+import sys, time
+from pathlib import Path
+from emrobust import config
+from emrobust.pipeline.train import train
+from emrobust.train import run as training
+began = training.read_rows
+def slowly(path):
+    print("reading", flush=True)
+    time.sleep(float(sys.argv[4]))
+    return began(path)
+training.read_rows = slowly
+try:
+    train(config.load(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]))
+except training.RunError as error:
+    sys.exit(str(error))
+"""
+
+
+def start_training(hospital, folder, prepared, seconds):
+    """`train` in a process of its own, which holds its folder for so long."""
+    words = [hospital / clinic.PROJECT, folder, prepared, str(seconds)]
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN, *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_one_process_at_a_time_trains_in_a_folder(hospital, prepared, run, tmp_path):
+    folder = tmp_path / "run"
+    with start_training(hospital, folder, prepared, 600) as first:
+        assert first.stdout.readline() == "reading\n"
+        with pytest.raises(RunError, match="another process works in"):
+            train(config.load(hospital / clinic.PROJECT), folder, prepared)
+        first.kill()
+    made = train(config.load(hospital / clinic.PROJECT), folder, prepared)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in run.folder.iterdir()}
+    assert made.facts == run.facts
 
 
 def test_a_run_outlives_its_prepared_data_and_may_lump_rare_classes(hospital, tmp_path):

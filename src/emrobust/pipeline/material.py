@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from emrobust.evaluate import evidence, suites
 from emrobust.evaluate.calibration import Calibrator
 from emrobust.evaluate.evidence import Material
 from emrobust.evaluate.run import Measured
+from emrobust.lock import alone
 from emrobust.pipeline.prepare import LABELS
 from emrobust.train import run as training
 from emrobust.train.run import Run
@@ -128,19 +126,9 @@ def _suites(run: Run, source: Path, place: Path, spare: Path) -> tuple[list[suit
 def _written(wanted: suites.Settings, source: Path, place: Path, spare: Path) -> Path:
     """Make suites where they belong, or in the spare folder if that may not be written."""
     try:
-        with _alone(place):
+        with alone(place, wait=True):  # a study evaluates several runs at once
             runs.run_stage(suites.write, wanted, source, place / suites.WRITTEN)
     except StorageError:
         runs.run_stage(suites.write, wanted, source, spare / suites.WRITTEN)
         return spare
     return place
-
-
-@contextlib.contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """One process at a time makes suites: a study evaluates several runs at once."""
-    with runs.storage_errors(place):
-        place.mkdir(parents=True, exist_ok=True)
-        with (place / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield

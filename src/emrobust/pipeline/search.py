@@ -24,6 +24,7 @@ from emrobust.augment.cache import key
 from emrobust.config import Project
 from emrobust.errors import EmrobustError, InputError, RunError, StorageError
 from emrobust.labels import LabelSet, read_label_set
+from emrobust.lock import alone
 from emrobust.pipeline import governance
 from emrobust.pipeline.prepare import LABELS
 from emrobust.pipeline.train import find_data
@@ -71,7 +72,8 @@ def search(project: Project, out: Path, trials: int, data: Path | None = None) -
 
     Raises:
         ConfigError: the project cannot be searched.
-        RunError: the folder holds a run, or a search of another project or of other data.
+        RunError: the folder holds a run, or a search of another project or of other data, or
+            another process works in it.
         EmrobustError: no trial came to its end.
     """
     governance.check(project)
@@ -79,6 +81,13 @@ def search(project: Project, out: Path, trials: int, data: Path | None = None) -
     space = find_space(project)
     if (out / runs.MANIFEST).is_file():
         raise RunError(f"{out} holds a finished run", "Give another folder with --out.")
+    with alone(out):
+        return _run(project, out, trials, data, space)
+
+
+def _run(
+    project: Project, out: Path, trials: int, data: Path | None, space: list[Setting]
+) -> Found:
     prepared = find_data(project, out, data)
     rows = training.read_rows(prepared / LABELS / records.FILE)
     facts = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from emrobust.config import Project
 from emrobust.errors import RunError
 from emrobust.evaluate import run as evaluation
 from emrobust.evaluate import suites
+from emrobust.lock import alone
 from emrobust.pipeline import governance, provenance
 from emrobust.pipeline.material import FOLDER, SEEN
 from emrobust.pipeline.prepare import LABELS, SPLIT, STAGES, prepare
@@ -39,16 +41,18 @@ def train(
     Raises:
         ConfigError: the data-use record is over.
         InputError: the project, the source or the data are wrong.
-        RunError: ``data`` is not a prepared folder.
+        RunError: ``data`` is not a prepared folder, or another process trains in ``out``.
     """
     governance.check(project, today)
     estimators.build(project, ())  # wrong settings are found before anything long begins
     training.claim(out, {"project": project.public()})
-    with Processes().first():  # the others find it prepared
-        data = find_data(project, out, data)
-    return training.train(
-        project, data / LABELS, out, describe_data(data), calibrate=evaluation.calibrate
-    )
+    processes = Processes()
+    with alone(out) if processes.leads else nullcontext():
+        with processes.first():  # the others find it prepared
+            data = find_data(project, out, data)
+        return training.train(
+            project, data / LABELS, out, describe_data(data), calibrate=evaluation.calibrate
+        )
 
 
 def find_data(project: Project, out: Path, data: Path | None) -> Path:
