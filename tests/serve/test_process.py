@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from emrobust.cli import app
 from emrobust.errors import ConfigError
 from emrobust.serve import run
+from emrobust.serve.store import connect, keys
 
 NOTE = "患者胸闷心悸3天，活动后加重，无发热。既往高血压病史10年。"
 # Refuses every connection that leaves the machine, and names it; then runs the command.
@@ -120,6 +121,17 @@ def test_a_taken_port_is_told_in_a_sentence():
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(ConfigError, match=r"cannot listen at 127\.0\.0\.1"):
             run._listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_no_key_is_made_before_the_port_is_ours(served_package, tmp_path):
+    words = ["serve", f"clinic@1={served_package}", "--store", str(tmp_path / "store.db")]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        done = CliRunner().invoke(app, [*words, "--port", port])
+    assert isinstance(done.exception, ConfigError)
+    assert "emr_" not in done.output
+    assert not keys.every(connect(str(tmp_path / "store.db"), create=False))
 
 
 def test_an_address_that_was_told_takes_connections():

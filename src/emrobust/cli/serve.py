@@ -40,8 +40,13 @@ def run_serve(
     given = [f"{key}={value}" for key, value in named.items() if value is not None]
     loaded = room.load(config, [*(settings or ()), *given])
     opened = service.open_service(loaded, [catalog.parse(word) for word in packages or ()])
-    _greet(opened)
-    run.run(opened)
+
+    def tell(address: str) -> None:
+        # A key is shown once, so it is made when nothing stands in the way of the service any more.
+        _greet(opened)
+        typer.echo(address)
+
+    run.run(opened, tell)
 
 
 def _greet(opened: Service) -> None:

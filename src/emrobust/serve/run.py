@@ -19,12 +19,12 @@ _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 _BACKLOG = 2048  # connections that wait; uvicorn's own
 
 
-def run(service: Service, tell: Callable[[str], None] | None = None) -> None:
+def run(service: Service, tell: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; requests that were accepted are answered first.
 
     Args:
         service: opened.
-        tell: is told the address; absent: it is printed.
+        tell: is told the address once it is this process's.
 
     Raises:
         ConfigError: the address is taken, or is none of this machine's.
@@ -44,16 +44,12 @@ def run(service: Service, tell: Callable[[str], None] | None = None) -> None:
     )
     logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stderr)
     host, port = listening.getsockname()[:2]
-    (tell or _print)(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
     # uvicorn gives a signal back when it has ended; then there is nothing left to do for it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
-
-
-def _print(address: str) -> None:
-    print(address, flush=True)
 
 
 def _listen(host: str, port: int) -> socket.socket:
