@@ -191,6 +191,14 @@ def test_no_row_is_lost_silently(hospital, tmp_path):
     assert "张三" not in (folder / "rejects.csv").read_text(encoding="utf-8")
 
 
+def test_a_store_that_is_not_there_is_not_made(hospital, tmp_path):
+    hospital()
+    words = [str(tmp_path / "typo.db"), "--project", str(tmp_path / "project.toml")]
+    done = CliRunner().invoke(app, ["retrain", *words, "--out", str(tmp_path / "new")])
+    assert "does not exist" in str(done.exception)
+    assert {path.name for path in tmp_path.iterdir()} == {"project.toml", "visits.csv"}
+
+
 def test_other_is_no_label_of_a_plain_table(hospital, tmp_path):
     hospital()
     said, folder = retrain(tmp_path, "other")

@@ -155,12 +155,13 @@ def open_store(settings: StoreSettings) -> Store:
     """Open the store, of the right version; an absent database is tried again for a while.
 
     Raises:
-        StoreError: a wrong URL, a refused password, a store of a newer version.
+        StoreError: a wrong URL, a refused password, a store of a newer version; without
+            ``upgrade`` also one that is absent or of an older version.
         UnavailableError: the database stayed away.
         ConfigError: the key file cannot be used.
     """
     seal = None if settings.text_key is None else read_seal(settings.text_key)
-    database = connect(settings.url)
+    database = connect(settings.url, create=settings.upgrade)
     prepare = migrate.upgrade if settings.upgrade else migrate.require
     try:
         patiently(lambda: prepare(database), settings.patience)
