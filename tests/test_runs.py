@@ -85,6 +85,20 @@ def copy(settings: Letters, source: Path, target: Path) -> runs.Summary:
     return runs.Summary(rows_in=1, rows_out=1)
 
 
+def test_a_folder_that_is_not_there_says_so_and_names_one_like_it(tmp_path):
+    (tmp_path / "run-tfidf").mkdir()
+    (tmp_path / "notes").write_text("x")
+    runs.need_folder(tmp_path / "run-tfidf")
+    for name, says in [
+        ("run-tfdif", f"does not exist\n  Did you mean `{tmp_path / 'run-tfidf'}`?"),
+        ("elsewhere/run", "does not exist\n  Is the path right?"),
+        ("notes", "is a file"),
+    ]:
+        with pytest.raises(RunError) as caught:
+            runs.need_folder(tmp_path / name)
+        assert says in str(caught.value)
+
+
 def test_a_stage_runs_again_only_when_something_changed(tmp_path):
     source, target = tmp_path / "in.txt", tmp_path / "out"
     source.write_text("1")

@@ -7,6 +7,7 @@ process started after ``kill -9``) sees the old file or the new one, never a par
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import hashlib
 import json
@@ -140,6 +141,23 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path} is missing", "Is this the folder that the command wrote?") from None
     except (ValueError, UnicodeDecodeError):
         raise RunError(f"{path} is not readable as JSON", "Run the command again.") from None
+
+
+def need_folder(folder: Path) -> None:
+    """Refuse a folder that is not there, suggesting one beside it with a name like its own.
+
+    Raises:
+        RunError: it does not exist, or is a file.
+    """
+    if folder.is_dir():
+        return
+    if folder.exists():
+        raise RunError(f"{folder} is a file, not a folder", "Give the folder that it lies in.")
+    parent = folder.parent
+    beside = [path.name for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+    near = difflib.get_close_matches(folder.name, beside, n=1)
+    hint = f"Did you mean `{folder.with_name(near[0])}`?" if near else "Is the path right?"
+    raise RunError(f"the folder {folder} does not exist", hint)
 
 
 def checksum(path: Path) -> str:

@@ -14,6 +14,7 @@ import pytest
 from emrobust import clinic, config, records, runs
 from emrobust.errors import ConfigError, InputError, LabelError, RunError, SourceError
 from emrobust.evaluate import run as evaluation
+from emrobust.package import layout
 from emrobust.pipeline.check import check
 from emrobust.pipeline.evaluate import compare, evaluate
 from emrobust.pipeline.predict import predict
@@ -269,6 +270,12 @@ def test_what_cannot_be_prepared_says_so(hospital, tmp_path, overrides, says, ki
 def test_folders_that_are_not_runs_say_so(run, tmp_path, prepared):
     with pytest.raises(RunError, match="not a finished run"):
         evaluate(prepared, tmp_path / "r")
+    with pytest.raises(RunError, match="does not exist"):
+        evaluate(tmp_path / "absent", tmp_path / "r")
+    with pytest.raises(RunError, match="does not exist"):
+        train(run.project, tmp_path / "x", tmp_path / "absent")
+    with pytest.raises(RunError, match="does not exist"):
+        layout.verify(tmp_path / "absent")
     with pytest.raises(RunError, match="not a prepared folder"):
         train(run.project, tmp_path / "x", run.folder)
     changed = tmp_path / "changed"

@@ -98,8 +98,10 @@ def verify(folder: Path, today: dt.date | None = None) -> dict[str, Any]:
 
     Raises:
         ConfigError: the last day of the data-use record is over.
-        RunError: it is no package, of another version, or a file is missing or was changed.
+        RunError: it does not exist, is no package, is of another version, or a file of it is
+            missing or was changed.
     """
+    runs.need_folder(folder)
     if not is_package(folder):
         raise RunError(f"{folder} is no package", "Give a folder that `emrobust export` wrote.")
     _verify_manifest(folder)

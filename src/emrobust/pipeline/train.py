@@ -66,10 +66,11 @@ def find_data(project: Project, out: Path, data: Path | None) -> Path:
     if data is None:
         data = out / training.DATA
         prepare(project, data)
-    elif not (data / LABELS / runs.MANIFEST).is_file():
+        return data
+    runs.need_folder(data)
+    if not (data / LABELS / runs.MANIFEST).is_file():
         raise RunError(f"{data} is not a prepared folder", "Write it with `emrobust prepare`.")
-    else:
-        provenance.match(project, data)
+    provenance.match(project, data)
     return data
 
 

@@ -159,8 +159,9 @@ def load(folder: Path, today: dt.date | None = None) -> Run:
 
     Raises:
         ConfigError: the last day of the run's data-use record is over.
-        RunError: no finished run, a changed file, or one of another version.
+        RunError: no folder, no finished run, a changed file, or one of another version.
     """
+    runs.need_folder(folder)
     if not (folder / runs.MANIFEST).is_file():
         raise RunError(
             f"{folder} is not a finished run",
