@@ -351,5 +351,46 @@ def test_a_run_outlives_its_prepared_data_and_may_lump_rare_classes(hospital, tm
 def test_other_records_or_classes_are_not_compared(hospital, run, tmp_path):
     project = config.load(hospital / clinic.PROJECT, ["seed=7", "model.longest=1"])
     other = train(project, tmp_path / "other")
-    with pytest.raises(InputError, match="same records"):
+    with pytest.raises(InputError, match="not tested on the same records"):
         compare(run.folder, other.folder)
+
+
+def test_runs_on_corrected_labels_are_compared_on_one_table(easy, tmp_path):
+    texts, labels, _ = easy(240)
+    split = ["train"] * 160 + ["validation"] * 40 + ["test"] * 40
+    header = "id,text,label,split\n"
+    rows = list(zip(texts, labels, split, strict=True))
+    other = {"skin": "cold", "cold": "skin", "heart": "skin", "stomach": "skin"}
+    wrong = [(text, other[label], of) for text, label, of in rows[200:203]]
+    corrected = [*rows[:200], *wrong, *rows[203:]]
+    folders = []
+    for name, given in (("old", rows), ("new", corrected)):
+        lines = [f"V{place},{text},{label},{of}\n" for place, (text, label, of) in enumerate(given)]
+        (tmp_path / f"{name}.csv").write_text(header + "".join(lines), encoding="utf-8")
+        (tmp_path / f"{name}.toml").write_text(
+            f"""
+            [source]
+            path = "{name}.csv"
+            [source.columns]
+            record_id = "id"
+            text = ["text"]
+            labels = ["label"]
+            split = "split"
+            [labels]
+            kind = "plain"
+            task = "single"
+            [evaluate]
+            bootstrap = 10
+            suites = []
+            """,
+            encoding="utf-8",
+        )
+        folders.append(train(config.load(tmp_path / f"{name}.toml"), tmp_path / name).folder)
+        (tmp_path / "held-out.csv").write_text(header + "".join(lines[200:]), encoding="utf-8")
+    old, new = folders
+    with pytest.raises(InputError, match="the labels of 3 of the 40 records are not the same"):
+        compare(old, new)
+    measured, _ = evaluate(new, tmp_path / "report", tmp_path / "held-out.csv", [old])
+    assert measured.n == 40
+    written = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert not [part for part in written["evidence"]["missing"] if part.startswith("baseline")]

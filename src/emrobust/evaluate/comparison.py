@@ -13,6 +13,11 @@ from emrobust.evaluate import intervals
 from emrobust.evaluate.evaluation import overall
 from emrobust.evaluate.predictions import Predictions
 
+ONE_TABLE = (
+    "Measure both on one table, of records that neither learned from: "
+    "emrobust evaluate NEW --data TABLE --baseline OLD --out REPORT."
+)
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -158,13 +163,13 @@ def check_same(first: Predictions, second: Predictions) -> None:
             f"labels, {first.task} and {second.task})",
             "Compare runs that were trained on the same prepared folder.",
         )
-    same = (
-        first.n == second.n
-        and np.array_equal(first.truth, second.truth)
-        and np.array_equal(first.patient, second.patient)
-    )
-    if not same:
+    if first.n != second.n or not np.array_equal(first.patient, second.patient):
         raise InputError(
-            f"the runs were measured on different records ({first.n} and {second.n})",
-            "Evaluate both on the same table, in the same order.",
+            f"the runs were measured on different records ({first.n} and {second.n})", ONE_TABLE
+        )
+    differ = int((first.truth != second.truth).any(axis=1).sum())
+    if differ:
+        raise InputError(
+            f"the labels of {differ:,} of the {first.n:,} records are not the same in both runs",
+            ONE_TABLE,
         )

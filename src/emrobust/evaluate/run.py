@@ -17,7 +17,7 @@ from emrobust.config import Project
 from emrobust.errors import ConfigError, InputError
 from emrobust.evaluate.calibration import Calibrator, Choice, choose, restore
 from emrobust.evaluate.calibration.choice import NONE
-from emrobust.evaluate.comparison import Comparison
+from emrobust.evaluate.comparison import ONE_TABLE, Comparison
 from emrobust.evaluate.comparison import compare as compare_predictions
 from emrobust.evaluate.evaluation import Evaluation, measure
 from emrobust.evaluate.predictions import Predictions, gather
@@ -285,13 +285,13 @@ def align(measured: Sequence[Measured]) -> list[Predictions]:
 
 
 def _same(first: Measured, second: Measured) -> tuple[Measured, Measured]:
-    if set(first.record_id) != set(second.record_id) or set(first.predictions.names) != set(
-        second.predictions.names
-    ):
+    if set(first.predictions.names) != set(second.predictions.names):
         raise InputError(
-            "the two runs were not tested on the same records with the same classes",
+            "the two runs do not have the same classes",
             "Train both with --data on one prepared folder.",
         )
+    if set(first.record_id) != set(second.record_id):
+        raise InputError("the two runs were not tested on the same records", ONE_TABLE)
     return _ordered(first, first.predictions.names), _ordered(second, first.predictions.names)
 
 
