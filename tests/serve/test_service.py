@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from emrobust import runs
 from emrobust.errors import ConfigError, RunError
 from emrobust.package import layout
 from emrobust.serve import app, catalog, service, settings, store
@@ -267,6 +268,21 @@ def test_a_changed_package_is_refused_at_the_start(served_package, tmp_path):
     with pytest.raises(ConfigError, match="no model to serve"):
         service.open_service(given, [])
     assert catalog.parse("n@v=/p") == Wanted(catalog.Path("/p"), "n", "v")
+
+
+@pytest.mark.parametrize(
+    ("project", "name"), [("门诊诊断", "model"), ("门诊 clinic 2", "clinic-2"), ("a.b_c", "a.b_c")]
+)
+def test_a_model_is_called_as_its_project_in_latin_letters(served_package, tmp_path, project, name):
+    copy = shutil.copytree(served_package, tmp_path / "copy")
+    for sealed in (runs.MANIFEST, layout.DIGEST):
+        (copy / sealed).unlink()
+    runs.write_json(
+        copy / layout.FACTS, {**runs.read_json(copy / layout.FACTS), "project": project}
+    )
+    layout.seal(copy, {})
+    assert catalog.check(Wanted(copy)).name == name
+    assert catalog.check(Wanted(copy, "outpatient")).name == "outpatient"
 
 
 class TestSlowModel:

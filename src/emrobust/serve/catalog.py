@@ -111,7 +111,7 @@ def check(wanted: Wanted) -> Candidate:
     for given in (name, version):
         if not _NAME.match(given):
             raise ConfigError(
-                "a model's name and version have letters, digits and . _ - only",
+                "a model's name and version have Latin letters, digits and . _ - only",
                 "Give them: NAME@VERSION=FOLDER.",
             )
     return Candidate(wanted.path.absolute(), name, version, checksum)
