@@ -13,12 +13,13 @@ from typer.testing import CliRunner
 from emrobust import config, ingest
 from emrobust.cli import app
 from emrobust.deid.key import make_key
-from emrobust.ingest import convert, delimited
+from emrobust.ingest import convert, delimited, values
 from emrobust.pipeline.export import export
 from emrobust.pipeline.predict import predict
 from emrobust.pipeline.prepare import SPLIT, prepare
 from emrobust.pipeline.train import train
 from emrobust.serve import store as room
+from emrobust.serve.retrain import table
 from emrobust.serve.retrain.codes import Codes
 from emrobust.serve.store import Feedback, Prediction
 
@@ -217,6 +218,12 @@ def test_classes_go_back_to_codes_of_the_same_class(clinic):
         assert codes.classes(code) == (name,)
         assert codes.of(name, [code, "Z99"]) == [code]
     assert codes.of("other") == []
+
+
+@pytest.mark.parametrize("separator", [";", "", (";", "、"), ("",)])
+@pytest.mark.parametrize("codes", [["I10", "J00"], ["甲、乙", "丙"], ["甲;乙", "丙、丁"], ["甲"]])
+def test_a_cell_of_several_codes_is_read_back(separator, codes):
+    assert values.parse_labels(table._join(codes, separator), separator) == codes
 
 
 def test_a_split_column_is_kept_to_its_table(clinic, tmp_path):
