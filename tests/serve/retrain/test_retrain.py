@@ -43,7 +43,7 @@ def answer(store, record, chosen, verdict, labels=(), *, text=None, actor="dr. a
 
 def read(path):
     with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+        return list(csv.DictReader(line for line in file if line.strip()))
 
 
 def test_feedback_becomes_a_table_that_trains(clinic, old, served_run, tmp_path):
@@ -65,7 +65,9 @@ def test_feedback_becomes_a_table_that_trains(clinic, old, served_run, tmp_path)
         answer(store, "NEW2", (wrong,), "accepted")
         answer(store, None, ("other",), "accepted", text="无编码。")
     out = tmp_path / "new"
-    words = ["retrain", url, "--project", str(clinic), "--out", str(out), "--run", str(served_run)]
+    project = tmp_path / "old.toml"
+    project.write_text(config.dump(config.load(clinic, ["source.header_row=3"])), encoding="utf-8")
+    words = ["retrain", url, "--project", str(project), "--out", str(out), "--run", str(served_run)]
     done = CliRunner().invoke(app, [*words, "--text-key", str(key)])
     assert done.exit_code == 0, done.output
     rows = {row["visit_no"]: row for row in read(out / "table.csv")}
@@ -88,7 +90,7 @@ def test_feedback_becomes_a_table_that_trains(clinic, old, served_run, tmp_path)
     for private in ("table.csv", "review.csv"):
         assert (out / private).stat().st_mode & 0o077 == 0
     made = tomllib.loads((out / "project.toml").read_text(encoding="utf-8"))
-    assert made["source"]["path"] == "table.csv"
+    assert (made["source"]["path"], made["source"]["header_row"]) == ("table.csv", 3)
     # The new table trains, with the doctors' labels, and nobody changes sides.
     small = ("model.name=tfidf", "model.longest=2", "evaluate.bootstrap=0", "evaluate.suites=[]")
     again = config.load(out / "project.toml", small)

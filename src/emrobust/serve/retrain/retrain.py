@@ -138,7 +138,8 @@ def _write_table(
     """Write the rows; how many records with feedback are in none of them.
 
     The settings of the source stay as they are, since the model made of this table reads the
-    hospital's next export by them. So where they name an encoding or a delimiter, it is this one's.
+    hospital's next export by them. So where they name an encoding, a delimiter or the header's row,
+    it is this one's.
     """
     encoding = "utf-8" if source.encoding == "auto" else source.encoding
     delimiter = "," if source.delimiter == "auto" else source.delimiter
@@ -147,6 +148,7 @@ def _write_table(
         partial.open("w", encoding=encoding, newline="") as file,
     ):
         writer = csv.DictWriter(file, rewriter.columns, delimiter=delimiter)
+        file.write("\n" * (source.header_row - 1))
         writer.writeheader()
         writer.writerows(rows)
     return len(rewriter.verdicts.keys() - rewriter.counts.met)
