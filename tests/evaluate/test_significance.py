@@ -2,13 +2,13 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import false_discovery_control, norm
+from scipy.stats import false_discovery_control, norm, ttest_ind
 
 from emrobust import config
 from emrobust.errors import InputError
 from emrobust.evaluate import gather
 from emrobust.evaluate.intervals import tail_p, two_sided_p
-from emrobust.evaluate.significance import compare_recipes, holm, spread
+from emrobust.evaluate.significance import Scored, compare_recipes, contrast, holm, spread
 
 SETTINGS = config.Evaluate(bootstrap=200)
 
@@ -44,6 +44,44 @@ def test_a_real_difference_is_found_and_none_is_not():
     same = compare_recipes({"a": runs(0.3, 3), "b": runs(0.3, 3, first=9)}, settings=SETTINGS)
     assert not any(claim.significant for claim in same.claims)
     json.dumps(said.to_json(), allow_nan=False)
+
+
+def equal_recipes(seeds, of_patients, random):
+    """The p-value of two recipes that differ in luck alone, and whether the interval holds 0."""
+    draws = random.normal(0, of_patients, (2, 200))
+    sides = [
+        [Scored(score + draws[side].mean(), score + draws[side]) for score in scores]
+        for side, scores in enumerate(random.normal(0, 1, (2, seeds)))
+    ]
+    # What the sample of patients did to the scores is one more draw of the same kind.
+    moved = [
+        [Scored(score + shift, draws) for score, draws in side]
+        for side, shift in zip(sides, random.normal(0, of_patients, 2), strict=True)
+    ]
+    claim = contrast(("a", "b"), "macro_f1", *moved, SETTINGS)
+    return claim.p, claim.interval[0] <= 0 <= claim.interval[1]
+
+
+@pytest.mark.parametrize("of_patients", [0.001, 0.5])
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_equal_recipes_differ_as_seldom_as_is_promised(seeds, of_patients):
+    random = np.random.default_rng(7)
+    found = [equal_recipes(seeds, of_patients, random) for _ in range(1500)]
+    assert np.mean([p < 0.05 for p, _ in found]) < 0.065
+    assert np.mean([inside for _, inside in found]) > 0.935
+
+
+def test_two_seeds_are_not_taken_for_many():
+    quiet = np.zeros(100)
+    first = [Scored(s, s + quiet) for s in (0.335, 0.314)]
+    second = [Scored(s, s + quiet) for s in (0.199, 0.057)]
+    claim = contrast(("plain", "asl"), "micro_f1", first, second, SETTINGS)
+    by_hand = ttest_ind([0.199, 0.057], [0.335, 0.314], equal_var=False)
+    assert claim.difference == pytest.approx(-0.1965)
+    assert claim.p == pytest.approx(by_hand.pvalue)
+    assert claim.interval == pytest.approx(tuple(by_hand.confidence_interval(0.95)))
+    same = contrast(("plain", "plain"), "micro_f1", first[:1] * 2, first[:1] * 2, SETTINGS)
+    assert (same.p, same.interval) == (1.0, (0.0, 0.0))
 
 
 def test_one_seed_is_no_claim_however_large_the_difference():

@@ -2,20 +2,24 @@
 
 A recipe is trained under several seeds on the same prepared records. The spread over seeds says
 how much a training's luck matters; the bootstrap of patients says how much the choice of test
-records does. A difference of two recipes is the mean over seeds of the paired differences; each
-draw of patients is scored by every seed's model, and the seeds are drawn along with it, so the
-p-value knows of both. Over a table, p-values are corrected by Holm's method.
+records does. A difference of two recipes is that of their means over seeds. Its variance is the sum
+of two parts: over draws of patients, each scored by every seed's model of both recipes, and the
+variance of each recipe's scores over its seeds, divided by their number. Intervals and p-values are
+Student's t with Welch's and Satterthwaite's degrees of freedom, so that two seeds are not taken
+for many: drawing two seeds out of two would halve their variance. Over a table, p-values are
+corrected by Holm's method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import t as student
 
-from emrobust import config, rng
+from emrobust import config
 from emrobust.errors import InputError
 from emrobust.evaluate import intervals
 from emrobust.evaluate.comparison import check_same
@@ -36,6 +40,13 @@ class Spread:
     seeds: int
 
 
+class Scored(NamedTuple):
+    """A run's score, and its scores over draws of patients that are the same for every run."""
+
+    score: float
+    draws: Floats
+
+
 @dataclass(frozen=True)
 class Claim:
     """One difference of two recipes, second minus first.
@@ -46,7 +57,7 @@ class Claim:
         measure: its key in metrics.json.
         difference: mean over seeds.
         interval: of the difference.
-        p: two-sided, by the bootstrap over patients and seeds.
+        p: two-sided, of patients and seeds.
         p_holm: corrected for the whole table.
         significant: whether p_holm is below the level and there are enough seeds.
         reason: why nothing may be claimed, ``""`` where it may: ``seeds`` or ``p``.
@@ -183,70 +194,75 @@ def compare_recipes(
         for name, runs in recipes.items()
     }
     *others, last = recipes
+    sides = {
+        (name, measure): [
+            Scored(score[measure], draws[measure])
+            for score, draws in zip(scores[name], drawn[name], strict=True)
+        ]
+        for name in recipes
+        for measure in measures
+    }
     raw = [
-        (
-            other,
-            measure,
-            *_difference(scores, drawn, (other, last), measure, settings=settings, seed=seed),
-        )
+        contrast((other, last), measure, sides[other, measure], sides[last, measure], settings)
         for other in others
         for measure in measures
     ]
-    adjusted = holm([p for *_, p in raw])
-    few = {name for name, runs in recipes.items() if len(runs) < LEAST_SEEDS}
-    claims = [
-        _claim(last, one, corrected, level, bool(few & {last, one[0]}))
-        for one, corrected in zip(raw, adjusted, strict=True)
-    ]
+    claims = correct(raw, level)
     return Significance(
         recipes={
             name: {measure: spread([of[measure] for of in runs]) for measure in measures}
             for name, runs in scores.items()
         },
-        claims=tuple(claims),
+        claims=claims,
         level=level,
         resamples=settings.bootstrap,
         confidence=settings.confidence,
     )
 
 
-def _difference(
-    scores: Mapping[str, Sequence[Mapping[str, float]]],
-    drawn: Mapping[str, Sequence[Mapping[str, Floats]]],
+def contrast(
     names: tuple[str, str],
     measure: str,
-    *,
+    first: Sequence[Scored],
+    second: Sequence[Scored],
     settings: config.Evaluate,
-    seed: int,
-) -> tuple[float, tuple[float, float], float]:
-    """Mean difference of second and first, its interval and its p-value."""
-    sides = []
-    for name in names:
-        of_seeds = np.stack(
-            [
-                intervals.centred(draws[measure], own[measure])
-                for draws, own in zip(drawn[name], scores[name], strict=True)
-            ]
-        )
-        stream = rng.generator(seed, "seeds drawn", name)
-        chosen = stream.integers(0, len(of_seeds), (len(of_seeds), of_seeds.shape[1]))
-        sides.append(np.take_along_axis(of_seeds, chosen, axis=0).mean(axis=0))
-    point = float(
-        np.mean([of[measure] for of in scores[names[1]]])
-        - np.mean([of[measure] for of in scores[names[0]]])
-    )
-    differences = intervals.centred(sides[1] - sides[0], point)
-    interval = intervals.percentile(differences, settings.confidence)
-    return point, interval, intervals.tail_p(differences)
-
-
-def _claim(
-    second: str,
-    raw: tuple[str, str, float, tuple[float, float], float],
-    corrected: float,
-    level: float,
-    few: bool,
 ) -> Claim:
-    first, measure, difference, interval, p = raw
-    reason = "seeds" if few else "" if corrected < level else "p"
-    return Claim(first, second, measure, difference, interval, p, corrected, reason == "", reason)
+    """The difference of two recipes' means over their seeds, not yet corrected for a table.
+
+    Args:
+        names: of the two.
+        measure: what was scored.
+        first: the runs of the recipe to compare with.
+        second: those of the recipe that is compared.
+        settings: the confidence of the interval.
+    """
+    point = float(np.mean([run.score for run in second]) - np.mean([run.score for run in first]))
+    draws = np.mean([run.draws for run in second], axis=0)
+    patients = float((draws - np.mean([run.draws for run in first], axis=0)).var(ddof=1))
+    luck = [(_luck(side), len(side) - 1) for side in (first, second)]
+    variance = patients + sum(of for of, _ in luck)
+    if not variance:
+        certain = float(point == 0)
+        return Claim(*names, measure, point, (point, point), certain, certain, False, "")
+    shares = sum(of**2 / freedom for of, freedom in luck if of)
+    spread_of = student(variance**2 / shares if shares else np.inf)
+    half = float(spread_of.ppf((1 + settings.confidence) / 2)) * variance**0.5
+    p = float(2 * spread_of.sf(abs(point) / variance**0.5))
+    few = min(len(first), len(second)) < LEAST_SEEDS
+    interval = (point - half, point + half)
+    return Claim(*names, measure, point, interval, p, p, False, "seeds" if few else "")
+
+
+def _luck(runs: Sequence[Scored]) -> float:
+    """Variance of the mean over seeds; of a single one nothing is known."""
+    return float(np.var([run.score for run in runs], ddof=1)) / len(runs) if len(runs) > 1 else 0.0
+
+
+def correct(claims: Sequence[Claim], level: float) -> tuple[Claim, ...]:
+    """The claims of a table with p-values corrected by Holm's method, and what they are worth."""
+    adjusted = holm([claim.p for claim in claims])
+    found = []
+    for claim, p in zip(claims, adjusted, strict=True):
+        reason = claim.reason or ("" if p < level else "p")
+        found.append(replace(claim, p_holm=p, significant=reason == "", reason=reason))
+    return tuple(found)

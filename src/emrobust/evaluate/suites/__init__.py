@@ -11,7 +11,14 @@ records and other texts. Those of the kinds *noise* and *length* lie in ``FOLDER
 ``attack-NAME``. The room `emrobust.attack` writes such files; this room only reads them.
 """
 
-from emrobust.evaluate.suites.measure import LabelDrop, SuiteScore, compare, measure_file
+from emrobust.evaluate.suites.measure import (
+    LabelDrop,
+    SuiteScore,
+    align,
+    compare,
+    draw,
+    measure_file,
+)
 from emrobust.evaluate.suites.shift import Seen, measure_shift, seen_of
 from emrobust.evaluate.suites.write import ATTACK, WRITTEN, Settings, Suite, edit, find, write
 
@@ -23,7 +30,9 @@ __all__ = [
     "Settings",
     "Suite",
     "SuiteScore",
+    "align",
     "compare",
+    "draw",
     "edit",
     "find",
     "measure_file",

@@ -95,6 +95,25 @@ def measure_file(
         InputError: the suite holds records that are not among the standard ones.
     """
     name, kind, about = suite
+    taken, moved = align(name, of_suite, standard)
+    return compare(name, kind, taken, moved, settings=settings, seed=seed, about=about)
+
+
+def align(
+    name: str,
+    of_suite: tuple[tuple[str, ...], Predictions],
+    standard: tuple[tuple[str, ...], Predictions],
+) -> tuple[Predictions, Predictions]:
+    """The standard records of a suite, and the suite, with patients numbered alike.
+
+    Args:
+        name: of the suite.
+        of_suite: record numbers and predictions of the suite.
+        standard: record numbers and predictions of all standard records.
+
+    Raises:
+        InputError: the suite holds records that are not among the standard ones.
+    """
     ids, given = of_suite
     place = {record: row for row, record in enumerate(standard[0])}
     unknown = [record for record in ids if record not in place]
@@ -103,10 +122,8 @@ def measure_file(
             f"the suite {name} has {len(unknown)} records that are no test records of the run",
             "It was made of another table; delete its folder to have it made again.",
         )
-    rows = np.array([place[record] for record in ids], dtype=np.int64)
-    taken = take(standard[1], rows)
-    moved = replace(given, patient=taken.patient, patients=taken.patients)
-    return compare(name, kind, taken, moved, settings=settings, seed=seed, about=about)
+    taken = take(standard[1], np.array([place[record] for record in ids], dtype=np.int64))
+    return taken, replace(given, patient=taken.patient, patients=taken.patients)
 
 
 def take(of: Predictions, rows: np.ndarray) -> Predictions:
@@ -142,10 +159,10 @@ def compare(
     if not suite.n or not standard.n:
         raise InputError(f"the suite {name} has no records", "Give a table with test records.")
     cases = [side.truth.sum(axis=0) for side in (standard, suite)]
-    both = (cases[0] > 0) & (cases[1] > 0)
+    both = _on_both((standard, suite))
     f1 = [metrics.f1(metrics.count(side.truth, side.predicted)) for side in (standard, suite)]
     scores = [_scores(side, own, both) for side, own in zip((standard, suite), f1, strict=True)]
-    drawn = _draws((standard, suite), settings, seed) if settings.bootstrap and both.any() else None
+    drawn = draw((standard, suite), settings, seed) if settings.bootstrap and both.any() else None
     moved = None if drawn is None else drawn[1]["label_f1"] - drawn[0]["label_f1"]
     return SuiteScore(
         name=name,
@@ -155,7 +172,7 @@ def compare(
         standard=scores[0],
         suite=scores[1],
         drop={measure: _drop(scores[0][measure], scores[1][measure]) for measure in MEASURES},
-        interval={} if drawn is None else _intervals(drawn, scores, both, settings.confidence),
+        interval={} if drawn is None else _intervals(drawn, scores, settings.confidence),
         ece=metrics.ece(suite.truth, suite.probability, settings.bins),
         given=float(suite.predicted.sum(axis=1).mean()),
         labels=int(both.sum()),
@@ -187,11 +204,28 @@ def _drop(standard: float, suite: float) -> float | None:
     return (standard - suite) / standard if standard else None
 
 
-def _draws(
+def _on_both(sides: tuple[Predictions, Predictions]) -> np.ndarray:
+    """Which labels have a case on both sides."""
+    standard, suite = (side.truth.sum(axis=0) for side in sides)
+    found: np.ndarray = (standard > 0) & (suite > 0)
+    return found
+
+
+def draw(
     sides: tuple[Predictions, Predictions], settings: config.Evaluate, seed: int
 ) -> list[dict[str, Floats]]:
-    """F1 of each label and micro-F1 in the same draws of patients, for each side."""
-    patients = max(side.patients for side in sides)
+    """Scores of the standard records and of a suite in the same draws of patients.
+
+    Args:
+        sides: with the same numbering of patients, and a label with a case on both.
+        settings: how many draws.
+        seed: names the draws.
+
+    Returns:
+        for each side ``label_f1`` [draws, labels], ``macro_f1`` over labels with a case on both
+        sides, and ``micro_f1`` [draws].
+    """
+    patients, both = max(side.patients for side in sides), _on_both(sides)
     drawn = []
     for side in sides:
         label, micro = intervals.resample_f1(
@@ -202,14 +236,14 @@ def _draws(
             seed=seed,
             patients=patients,
         )
-        drawn.append({"label_f1": label, "micro_f1": micro})
+        macro = label[:, both].mean(axis=1)
+        drawn.append({"label_f1": label, "macro_f1": macro, "micro_f1": micro})
     return drawn
 
 
 def _intervals(
     drawn: list[dict[str, Floats]],
     scores: list[dict[str, float]],
-    both: np.ndarray,
     confidence: float,
 ) -> dict[str, tuple[float, float]]:
     """Of each measure's relative drop."""
@@ -217,10 +251,7 @@ def _intervals(
     for measure in MEASURES:
         point = _drop(scores[0][measure], scores[1][measure])
         if point is not None:
-            first, second = (
-                of["label_f1"][:, both].mean(axis=1) if measure == "macro_f1" else of["micro_f1"]
-                for of in drawn
-            )
+            first, second = (of[measure] for of in drawn)
             of_draws = metrics.ratio(first - second, first)
             found[measure] = intervals.percentile(intervals.centred(of_draws, point), confidence)
     return found

@@ -6,14 +6,17 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from emrobust import progress, records, runs
 from emrobust.config import Project
 from emrobust.errors import EmrobustError
-from emrobust.evaluate import evaluation, significance, suites
+from emrobust.evaluate import evaluation, metrics, significance, suites
 from emrobust.evaluate import run as measuring
-from emrobust.evaluate.significance import Claim
+from emrobust.evaluate.predictions import Predictions
+from emrobust.evaluate.significance import Claim, Scored
 from emrobust.pipeline.prepare import LABELS
 from emrobust.pipeline.study.cells import CELLS, DATA, Cell
 from emrobust.pipeline.study.plan import Plan, Row, Table
@@ -26,6 +29,7 @@ SUITES = "suites"
 NOISE = "noise-paper"
 LEVEL = 0.05
 COMPARED = ("macro_f1", "micro_f1", "pr_auc_macro", "ece")
+UNDER_NOISE = ("noise_macro_f1", "noise_micro_f1", "clean_macro_f1", "drop")
 
 
 @dataclass(frozen=True)
@@ -112,16 +116,16 @@ def collect(
     data = out / DATA
     noise = _noise(project, data, out)
     done = [cell for cell in cells if cell.name not in failed]
-    found: dict[str, list[dict[str, float]]] = {}
     loaded: dict[str, list[Run]] = {}
+    measured: dict[str, list[Measured]] = {}
     with progress.track("measuring the study", len(done), "cells") as advance:
         for cell in done:
             run = training.load(out / CELLS / cell.name)
-            found.setdefault(cell.row.key, []).append(_cell(run, noise, out / MEASURED))
             loaded.setdefault(cell.row.key, []).append(run)
+            measured.setdefault(cell.row.key, []).append(_cell(run, noise, project, out / MEASURED))
             advance(1)
     rows = {
-        row.key: _row(row, found.get(row.key, []), _why(row, cells, missing, failed))
+        row.key: _row(row, measured.get(row.key, []), _why(row, cells, missing, failed))
         for row in study.rows
     }
     about = {
@@ -132,7 +136,7 @@ def collect(
         "confidence": project.evaluate.confidence,
         **runs.environment(),
     }
-    claims = _claims(study, project, loaded)
+    claims = _claims(study, project, loaded, measured)
     return Results(study.title, study.zh, about, rows, study.tables, claims, failed)
 
 
@@ -156,36 +160,47 @@ def _noise(project: Project, data: Path, out: Path) -> suites.Suite:
     return next(suite for suite in suites.find(out / SUITES) if suite.name == NOISE)
 
 
-def _cell(run: Run, noise: suites.Suite, place: Path) -> dict[str, float]:
+class Measured(NamedTuple):
+    """A cell's scores, and those under noise in the study's draws of patients."""
+
+    scores: Mapping[str, float]
+    draws: Mapping[str, Sequence[float]]
+
+    def scored(self, measure: str) -> Scored:
+        """A score with its draws."""
+        return Scored(self.scores[measure], np.asarray(self.draws[measure]))
+
+
+def _cell(run: Run, noise: suites.Suite, project: Project, place: Path) -> Measured:
     """A cell's scores, kept beside it under the checksums of what they were measured on."""
     file = place / f"{run.folder.name}.json"
     facts = {
         "run": runs.checksum(run.folder / runs.MANIFEST),
         "noise": runs.checksum(noise.path),
+        "draws": [project.evaluate.bootstrap, project.seed],
     }
     kept = runs.read_json(file) if file.is_file() else {}
     if kept.get("facts") != facts:
-        kept = {"facts": facts, "scores": _score(run, noise)}
+        kept = {"facts": facts, **_score(run, noise, project)._asdict()}
         runs.write_json(file, kept)
-    scores: dict[str, float] = kept["scores"]
-    left = 1.0 - scores.get("drop", 1.0)
-    return scores | ({"clean_macro_f1": scores["noise_macro_f1"] / left} if left else {})
+    return Measured(kept["scores"], kept["draws"])
 
 
-def _score(run: Run, noise: suites.Suite) -> dict[str, float]:
+def _score(run: Run, noise: suites.Suite, project: Project) -> Measured:
     settings = run.project.evaluate
     standard = measuring.read(run)
     scores = evaluation.overall(standard.predictions, settings.bins)
     calibrated = measuring.read(run, calibrator=measuring.calibrator_of(run))
     scores["ece_calibrated"] = evaluation.overall(calibrated.predictions, settings.bins)["ece"]
     noisy = measuring.predict(run, noise.path)
-    suite = suites.measure_file(
-        (noise.name, noise.kind, noise.about),
+    sides = suites.align(
+        noise.name,
         (noisy.record_id, noisy.predictions),
         (standard.record_id, standard.predictions),
-        settings=settings.model_copy(update={"bootstrap": 0}),
-        seed=run.project.seed,
     )
+    once = settings.model_copy(update={"bootstrap": 0})
+    suite = suites.compare(noise.name, noise.kind, *sides, settings=once, seed=run.project.seed)
+    scores["clean_macro_f1"] = suite.standard["macro_f1"]
     scores["noise_macro_f1"] = suite.suite["macro_f1"]
     scores["noise_micro_f1"] = suite.suite["micro_f1"]
     if suite.drop["macro_f1"] is not None:
@@ -193,40 +208,71 @@ def _score(run: Run, noise: suites.Suite) -> dict[str, float]:
     history = runs.read_json(run.folder / training.HISTORY)
     if history and "seconds" in history[-1]:
         scores["seconds"] = history[-1]["seconds"]
-    return scores
+    return Measured(scores, _draw(sides, project) if suite.labels else {})
 
 
-def _row(row: Row, found: Sequence[Mapping[str, float]], missing: str) -> RowResult:
-    names = dict.fromkeys(name for scores in found for name in scores)
-    scores = {name: [of[name] for of in found if name in of] for name in names}
+def _draw(sides: tuple[Predictions, Predictions], project: Project) -> dict[str, list[float]]:
+    """Scores on the noisy records and on the same as they were written, draw by draw."""
+    clean, noisy = suites.draw(sides, project.evaluate, project.seed)
+    drop = metrics.ratio(clean["macro_f1"] - noisy["macro_f1"], clean["macro_f1"])
+    return {
+        "clean_macro_f1": clean["macro_f1"].tolist(),
+        "noise_macro_f1": noisy["macro_f1"].tolist(),
+        "noise_micro_f1": noisy["micro_f1"].tolist(),
+        "drop": drop.tolist(),
+    }
+
+
+def _row(row: Row, found: Sequence[Measured], missing: str) -> RowResult:
+    names = dict.fromkeys(name for cell in found for name in cell.scores)
+    scores = {name: [of.scores[name] for of in found if name in of.scores] for name in names}
     seconds = scores.pop("seconds", None)
     spent = statistics.median(seconds) if seconds else None
     return RowResult(row.key, row.name, row.base, scores, row.paper, spent, missing)
 
 
 def _claims(
-    study: Plan, project: Project, loaded: Mapping[str, Sequence[Run]]
+    study: Plan,
+    project: Project,
+    loaded: Mapping[str, Sequence[Run]],
+    measured: Mapping[str, Sequence[Measured]],
 ) -> tuple[Claim, ...]:
     """Each row with enough seeds against its base; one Holm correction over all of them."""
     raw: list[Claim] = []
     for row in study.rows:
-        pair = [key for key in (row.base, row.key) if key and len(loaded.get(key, ())) > 1]
-        if len(pair) == 2:
-            raw += _compare(pair[0], pair[1], project, loaded)
-    adjusted = significance.holm([claim.p for claim in raw])
-    return tuple(
-        replace(claim, p_holm=p, significant=p < LEVEL, reason="" if p < LEVEL else "p")
-        for claim, p in zip(raw, adjusted, strict=True)
-    )
+        if row.base and min(len(loaded.get(key, ())) for key in (row.base, row.key)) > 1:
+            names = (row.base, row.key)
+            raw += _compare(names, project, loaded)
+            raw += _compare_under_noise(names, project, measured)
+    return significance.correct(raw, LEVEL)
 
 
 def _compare(
-    base: str, row: str, project: Project, loaded: Mapping[str, Sequence[Run]]
+    names: tuple[str, str], project: Project, loaded: Mapping[str, Sequence[Run]]
 ) -> Sequence[Claim]:
-    recipes = {key: [measuring.read(run).predictions for run in loaded[key]] for key in (base, row)}
+    recipes = {key: [measuring.read(run).predictions for run in loaded[key]] for key in names}
     try:
-        return significance.compare_recipes(
+        said = significance.compare_recipes(
             recipes, settings=project.evaluate, seed=project.seed, measures=COMPARED
-        ).claims
+        )
     except EmrobustError:
         return ()
+    return [replace(claim, reason="") for claim in said.claims]
+
+
+def _compare_under_noise(
+    names: tuple[str, str], project: Project, measured: Mapping[str, Sequence[Measured]]
+) -> Sequence[Claim]:
+    """The differences on the noisy records; none where a cell has no score there."""
+    both = [cell for name in names for cell in measured[name]]
+    known = [of for of in UNDER_NOISE if all(of in c.draws and of in c.scores for c in both)]
+    return [
+        significance.contrast(
+            names,
+            measure,
+            [cell.scored(measure) for cell in measured[names[0]]],
+            [cell.scored(measure) for cell in measured[names[1]]],
+            project.evaluate,
+        )
+        for measure in known
+    ]
