@@ -233,7 +233,7 @@ def test_what_cannot_be_exported_is_refused(runs_of, project, tmp_path):
     with pytest.raises(ConfigError, match="is no package, so it is not overwritten"):
         export(runs_of("tfidf").folder, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").is_file()
-    with pytest.raises(RunError, match="not a finished run"):
+    with pytest.raises(RunError, match="does not exist"):
         export(tmp_path / "nowhere", tmp_path / "package")
     assert not (tmp_path / "package").exists()
 
