@@ -16,11 +16,12 @@ import xlsxwriter
 from emrobust import config, runs
 from emrobust.errors import ConfigError, InputError
 from emrobust.pipeline import deid, provenance
+from emrobust.pipeline.check import check
 from emrobust.pipeline.evaluate import compare, evaluate
 from emrobust.pipeline.predict import predict
 from emrobust.pipeline.prepare import INGEST, LABELS, describe, prepare
 from emrobust.pipeline.pretrain import pretrain
-from emrobust.pipeline.train import check, train
+from emrobust.pipeline.train import train
 from emrobust.report import data_use, deid_page, words
 
 CANARY = "绝密哨兵"
