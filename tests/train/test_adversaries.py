@@ -434,6 +434,18 @@ def test_rdrop_needs_dropout(networks, easy):
         run("rdrop", network, record(network, easy))
 
 
+def test_some_rows_of_a_batch_keep_their_dropout_masks(network, easy):
+    evaluate = record(network, easy, rows=8)
+    rows = torch.tensor([1, 4, 6])
+    whole = Evaluate.logits(evaluate)[rows]
+    some = evaluate.take(rows)
+    point = evaluate.embed()[rows]
+    torch.testing.assert_close(Evaluate.logits(some, point), whole, atol=1e-5, rtol=1e-4)
+    other = Evaluate.logits(some, point, draw=1)
+    assert not torch.allclose(other, whole, atol=1e-3)
+    torch.testing.assert_close(Evaluate.logits(evaluate)[rows], whole)
+
+
 def test_the_steepest_texts_can_be_chosen(networks, easy):
     network = networks["textcnn"].eval()
     evaluate = record(network, easy, rows=8)

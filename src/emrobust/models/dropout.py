@@ -20,6 +20,13 @@ from torch import nn
 _LEVELS = 1 << 16
 
 
+class Part(NamedTuple):
+    """Some rows of a batch: they get the masks that they have in the whole."""
+
+    rows: torch.Tensor
+    of: int
+
+
 class _Drawn(NamedTuple):
     """A mask of 0 and 1, and what it was drawn for."""
 
@@ -35,9 +42,11 @@ class MaskSource:
         self._bits = np.random.SFC64(0)
         self._drawn: list[_Drawn] = []
         self._place = 0
+        self._part: Part | None = None
 
-    def seed(self, seed: int) -> None:
-        """Begin the stream of ``seed`` anew."""
+    def seed(self, seed: int, part: Part | None = None) -> None:
+        """Begin the stream of ``seed`` anew, for a whole batch or a part of it."""
+        self._part = part
         if seed != self._seed:
             self._seed, self._bits = seed, np.random.SFC64(seed)
             self._drawn.clear()
@@ -45,24 +54,32 @@ class MaskSource:
 
     def drop(self, values: torch.Tensor, rate: float) -> torch.Tensor:
         """Zero elements with this probability and scale the others up, as in training."""
+        part = self._part
+        if part is not None and len(values) != len(part.rows):
+            part = None  # a layer that packs its rows: there is no mask to choose from
+        shape = values.shape if part is None else (part.of, *values.shape[1:])
         if values.device.type != "cpu":
-            return nn.functional.dropout(values, rate)
+            if part is None:
+                return nn.functional.dropout(values, rate)
+            return values * nn.functional.dropout(values.new_ones(shape), rate)[part.rows]
         limit = round(rate * _LEVELS)
         if limit == 0:
             return values
-        return (values * self._mask(values, limit)).mul_(_LEVELS / (_LEVELS - limit))
+        mask = self._mask(torch.Size(shape), values.dtype, limit)
+        kept = values * (mask if part is None else mask[part.rows])
+        return kept.mul_(_LEVELS / (_LEVELS - limit))
 
-    def _mask(self, values: torch.Tensor, limit: int) -> torch.Tensor:
+    def _mask(self, shape: torch.Size, dtype: torch.dtype, limit: int) -> torch.Tensor:
         """The stream's next mask, in the values' own type: each product would convert it."""
         # A mask that was made in inference mode cannot be used where gradients are wanted.
-        kind = (values.shape, values.dtype, limit, torch.is_inference_mode_enabled())
+        kind = (shape, dtype, limit, torch.is_inference_mode_enabled())
         place, self._place = self._place, self._place + 1
         if place < len(self._drawn):
             if self._drawn[place].kind == kind:
                 return self._drawn[place].mask
             self._forget(place)
-        kept = self._draw(values.numel()) >= limit
-        mask = torch.from_numpy(kept.reshape(values.shape)).to(values.dtype)
+        kept = self._draw(shape.numel()) >= limit
+        mask = torch.from_numpy(kept.reshape(shape)).to(dtype)
         self._drawn.append(_Drawn(kind, mask))
         return mask
 

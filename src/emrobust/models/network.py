@@ -17,7 +17,7 @@ from torch import nn
 
 from emrobust import registry, runs
 from emrobust.errors import ModelError, RunError
-from emrobust.models.dropout import MaskSource
+from emrobust.models.dropout import MaskSource, Part
 from emrobust.models.vocabulary import Vocabulary, locate
 
 FILE = "network.json"
@@ -85,9 +85,14 @@ class Network(nn.Module):
         """
         return self.classify(self.embed(ids) if embeddings is None else embeddings, mask)
 
-    def seed_dropout(self, seed: int) -> None:
-        """Make the next pass in training draw the masks of ``seed``."""
-        self.masks.seed(seed)
+    def seed_dropout(self, seed: int, part: Part | None = None) -> None:
+        """Make the next pass in training draw the masks of ``seed``.
+
+        Args:
+            seed: of the masks.
+            part: which rows of a batch the pass reads; absent: all of them.
+        """
+        self.masks.seed(seed, part)
 
     @property
     def learning_rate(self) -> float:

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from emrobust import rng
+from emrobust.models.dropout import Part
 from emrobust.models.network import Network
 from emrobust.train.batches import Batch
 from emrobust.train.losses import Loss
@@ -74,6 +75,7 @@ class Evaluate:
         lookup: gives the embeddings instead of the network's table, as MixUp does.
         part: number of the batch within its step.
         parts: batches of a step, those of other processes too.
+        rows: which of a batch these are, see `take`; absent: a whole one.
     """
 
     network: Network
@@ -87,6 +89,7 @@ class Evaluate:
     lookup: Callable[[], torch.Tensor] | None = None
     part: int = 0
     parts: int = 1
+    rows: Part | None = None
 
     @property
     def number(self) -> int:
@@ -110,7 +113,7 @@ class Evaluate:
         """
         seed = rng.derive(self.seed, "dropout", self.number, draw)
         device = self.batch.ids.device
-        self.network.seed_dropout(seed)
+        self.network.seed_dropout(seed, self.rows)
         with (
             torch.random.fork_rng([device] if device.type == "cuda" else []),
             torch.autocast(device.type, torch.bfloat16, enabled=self.bf16),
@@ -126,9 +129,12 @@ class Evaluate:
         return loss
 
     def take(self, rows: torch.Tensor) -> Evaluate:
-        """The same for some rows of the batch only; give it their embeddings."""
+        """The same for some rows of the batch only, under the masks that they have in it.
+
+        Give it their embeddings.
+        """
         batch = Batch(*(tensor[rows] for tensor in self.batch))
-        return replace(self, batch=batch, lookup=None)
+        return replace(self, batch=batch, lookup=None, rows=Part(rows, len(self.batch.ids)))
 
     def random(self, name: str) -> torch.Generator:
         """On the batch's device: a pure function of the seed, the batch's number and the name."""
