@@ -120,6 +120,9 @@ def test_smoothing_goes_with_any_loss_once():
     torch.testing.assert_close(soft(logits, targets), plain(logits, targets * 0.9 + 0.05))
     with pytest.raises(ConfigError, match="twice"):
         losses.make("multi", 0.1, {"name": "label_smoothing"})
+    # Softened zeros would count as labels of the row, and the re-balancing would be gone.
+    with pytest.raises(ConfigError, match="weighs a row"):
+        losses.make("multi", 0.1, {"name": "distribution_balanced"}, np.eye(2))
 
 
 def test_wrong_losses_are_named():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -84,8 +84,8 @@ def _losses(project: Project) -> Setting:
     fitting = tuple(
         name
         for name in registry.names("loss")
-        if task in registry.get("loss", name).tasks  # type: ignore[attr-defined]  # every loss has tasks
-        and not (name == "label_smoothing" and project.train.label_smoothing)
+        if task in (loss := cast("type[losses.Loss]", registry.get("loss", name))).tasks
+        and not (loss.refuses_smoothing and project.train.label_smoothing)
     )
     own = project.train.loss.name if project.train.loss else losses.DEFAULTS[task]
     return Setting("train.loss", "choice", own, choices=fitting)

@@ -15,7 +15,6 @@ import numpy as np
 
 from emrobust import registry
 from emrobust.errors import ConfigError
-from emrobust.train.losses.label_smoothing import LabelSmoothing
 from emrobust.train.losses.loss import Loss, Smoothed, Task
 
 DEFAULTS: dict[Task, str] = {"multi": "bce", "single": "cross_entropy"}
@@ -37,17 +36,17 @@ def make(
         targets: 0 and 1 [rows, labels] of the training rows, for losses that weigh by frequency.
 
     Raises:
-        ConfigError: no such loss, wrong settings, or a loss for the other task.
+        ConfigError: no such loss, wrong settings, a loss for the other task, or one that takes
+            no smoothing.
     """
     name, settings = check(task, given)
     component = cast("type[Loss]", registry.get("loss", name))
     loss = component(task, targets, **settings)
     if not smoothing:
         return loss
-    if isinstance(loss, LabelSmoothing):
+    if loss.refuses_smoothing:
         raise ConfigError(
-            "the targets would be smoothed twice: by the loss `label_smoothing` and by"
-            " `train.label_smoothing`",
+            f"the loss `{name}` takes no `train.label_smoothing`: {loss.refuses_smoothing}",
             "Give only one of them.",
         )
     return Smoothed(loss, smoothing)

@@ -39,6 +39,9 @@ class DistributionBalanced(Loss):
     """
 
     source: ClassVar[str] = "Wu et al. 2020 (2007.09654)"
+    refuses_smoothing: ClassVar[str] = (
+        "it weighs a row by the labels that the row has, and smoothed targets have all of them"
+    )
     tasks: ClassVar[tuple[Task, ...]] = ("multi",)
     rarity: torch.Tensor
     bias: torch.Tensor

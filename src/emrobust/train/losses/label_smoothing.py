@@ -26,6 +26,7 @@ class LabelSmoothing(Loss):
     """
 
     source: ClassVar[str] = "Szegedy et al. 2016, section 7 (1512.00567)"
+    refuses_smoothing: ClassVar[str] = "the targets would be smoothed twice"
 
     def __init__(self, task: Task, targets: np.ndarray | None = None, *, rate: Share = 0.1) -> None:
         super().__init__(task, targets)

@@ -32,6 +32,8 @@ class Loss(nn.Module):
     tasks: ClassVar[tuple[Task, ...]] = ("multi", "single")
     # Whether the network should begin at each label's base rate (`Network.set_prior`).
     begins_at_base_rate: bool = True
+    # Why `train.label_smoothing` may not soften its targets; empty where it may.
+    refuses_smoothing: ClassVar[str] = ""
 
     def __init__(self, task: Task, targets: np.ndarray | None = None) -> None:
         del targets
