@@ -100,6 +100,7 @@ def opened(tmp_path, served_package, options) -> Iterator[service.Service]:
             f"store.url={tmp_path / 'store.db'}",
             f"serve.jobs={tmp_path / 'jobs'}",
             "serve.threads=1",
+            "serve.precision=fp32",  # `auto` takes what is quicker just now
             *options,
         ],
     )
