@@ -298,6 +298,60 @@ def test_a_run_is_never_overwritten_by_another(hospital, prepared, run):
     assert runs.checksum(run.folder) == before
 
 
+def test_a_run_is_not_taken_for_one_of_files_that_were_changed(hospital, prepared, tmp_path):
+    rows = training.read_rows(prepared / LABELS / records.FILE)
+    known = [t for t, of in zip(rows.texts, rows.split, strict=True) if of == "train"]
+    table = tmp_path / "back.jsonl"
+    lines = [json.dumps({"text": text, "translation": text + "。"}) + "\n" for text in known]
+    table.write_text("".join(lines), encoding="utf-8")
+    shares = [f"augment.{name}=0" for name in ("rules", "masked_lm", "mixup")]
+    project = config.load(hospital / clinic.PROJECT, [
+        "model={name='textcnn'}", "train.epochs=1", "augment.probability=0.1", *shares,
+        "augment.back_translation=1", f"augment.translations={table}",
+    ])  # fmt: skip
+    folder = tmp_path / "run"
+    made = train(project, folder, prepared)
+    assert train(project, folder, prepared).facts == made.facts
+    table.write_text("".join(lines[1:]), encoding="utf-8")
+    with pytest.raises(RunError, match=r"read other content of back\.jsonl \(`augment\.trans"):
+        train(project, folder, prepared)
+    assert training.load(folder).facts == made.facts
+
+
+def test_a_checkpoint_is_known_by_its_files(hospital, bert, tmp_path):
+    shutil.copytree(bert, tmp_path / "encoder")
+    project = config.load(
+        hospital / clinic.PROJECT,
+        ["model={name='transformer'}", f"model.checkpoint={tmp_path / 'encoder'}"],
+    )
+    facts = training.facts_of(project)
+    folder = tmp_path / "run"
+    runs.write_manifest(folder, facts)
+    (tmp_path / "encoder" / "README.md").write_text("of no weight")
+    training.claim(folder, training.facts_of(project))
+    weights = tmp_path / "encoder" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+    with pytest.raises(RunError, match=r"content of model\.safetensors \(`model\.checkpoint`\)"):
+        training.claim(folder, training.facts_of(project))
+    shutil.rmtree(weights.parent)
+    training.claim(folder, training.facts_of(project))
+
+
+def test_a_run_older_than_these_checksums_is_kept(hospital, tmp_path):
+    """Of the embedded encoder nothing is noted, of an older run nothing is known."""
+    for checkpoint, known in (("emrobust/zh-small", {}), (str(tmp_path), {"model.checkpoint"})):
+        (tmp_path / "config.json").write_text("{}")
+        project = config.load(
+            hospital / clinic.PROJECT,
+            ["model={name='transformer'}", f"model.checkpoint={checkpoint}"],
+        )
+        facts = training.facts_of(project)
+        assert set(facts[training.INPUTS]) == set(known)
+        folder = tmp_path / "older"
+        runs.write_manifest(folder, {"project": facts["project"]})
+        training.claim(folder, facts)
+
+
 TRAIN = """
 import sys, time
 from pathlib import Path

@@ -66,6 +66,11 @@ def locate(checkpoint: str) -> Path:
     return _download(checkpoint)
 
 
+def files(folder: Path) -> list[Path]:
+    """What makes up a checkpoint in its folder: configuration, tokenizer and weights."""
+    return sorted(path for pattern in _PATTERNS for path in folder.glob(pattern) if path.is_file())
+
+
 def _download(name: str) -> Path:
     how = (
         f"On a machine with network run `hf download {name}`, copy the folder here and give its"

@@ -45,7 +45,7 @@ def train(
     """
     governance.check(project, today)
     estimators.build(project, ())  # wrong settings are found before anything long begins
-    training.claim(out, {"project": project.public()})
+    training.claim(out, training.facts_of(project))
     processes = Processes()
     with alone(out) if processes.leads else nullcontext():
         with processes.first():  # the others find it prepared

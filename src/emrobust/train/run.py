@@ -31,7 +31,7 @@ from emrobust.config import Project
 from emrobust.errors import RunError, SplitError
 from emrobust.labels import LabelSet, read_label_set
 from emrobust.models.estimator import TextClassifier
-from emrobust.train import estimators
+from emrobust.train import estimators, inputs
 from emrobust.train.classifier import AUGMENTATION
 from emrobust.train.cost import Meter
 from emrobust.train.processes import Processes
@@ -48,6 +48,7 @@ CALIBRATION = "calibration.json"
 CHECKPOINT = "checkpoint"
 DATA = "data"
 FACTS = "facts.json"
+INPUTS = "inputs"
 CACHE = "augment.sqlite"
 VERSION = 1
 
@@ -201,12 +202,12 @@ def train(
 
     Raises:
         InputError: the data do not fit the model.
-        RunError: the folder holds a run with other settings or data.
+        RunError: the folder holds a run with other settings, data or files.
         StorageError: the folder cannot be written.
     """
     facts = {
         "version": VERSION,
-        "project": project.public(),
+        **facts_of(project),
         "data": runs.checksum(data / records.FILE),
     }
     claim(folder, facts)
@@ -256,11 +257,17 @@ def with_cache(project: Project, path: Path) -> Project:
     return project.model_copy(update={"augment": augment})
 
 
+def facts_of(project: Project) -> dict[str, Any]:
+    """What of a run's facts is known before its records are prepared."""
+    return {"project": project.public(), INPUTS: inputs.find(project)}
+
+
 def claim(folder: Path, facts: Mapping[str, Any]) -> None:
     """Make sure that a folder is free, or holds a run (finished or not) with these facts.
 
     Raises:
-        RunError: it holds another run, which training would destroy.
+        RunError: it holds another run, which training would destroy; names the file where only
+            one that the project names was changed.
     """
     for path, state in (
         (folder / runs.MANIFEST, "a finished"),
@@ -270,10 +277,16 @@ def claim(folder: Path, facts: Mapping[str, Any]) -> None:
             continue
         found = runs.read_json(path)
         found = found.get("facts", found)
-        if any(found.get(name) != value for name, value in facts.items()):
+        if any(found.get(name) != value for name, value in facts.items() if name != INPUTS):
             raise RunError(
                 f"{folder} holds {state} run with other settings or other data",
                 "Give another folder with --out, or delete this one if it is not needed.",
+            )
+        if other := inputs.changed(found.get(INPUTS), facts[INPUTS]):
+            raise RunError(
+                f"{folder} holds {state} run that read other content of {', '.join(other)}",
+                "Put back what it read, give another folder with --out, or delete this one if it"
+                " is not needed.",
             )
 
 

@@ -85,7 +85,7 @@ def lay_out(
 def train(cells: Sequence[Cell], out: Path, parallel: int) -> dict[str, str]:
     """Train what is not trained yet, several at a time; goes on where it was stopped.
 
-    A folder that holds a run with other settings or data is left as it is: that cell has failed.
+    A folder that holds a run with other settings, data or files is left: that cell has failed.
 
     Args:
         cells: of the study, in order.
@@ -137,9 +137,8 @@ def _taken(cells: Sequence[Cell], out: Path) -> dict[str, str]:
     found = {}
     for cell in cells:
         try:
-            training.claim(
-                out / CELLS / cell.name, {"project": cell.project.public(), "data": data}
-            )
+            facts = {**training.facts_of(cell.project), "data": data}
+            training.claim(out / CELLS / cell.name, facts)
         except RunError as error:
             found[cell.name] = error.message
     return found
