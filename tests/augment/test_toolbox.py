@@ -19,7 +19,7 @@ from emrobust.augment.pool import Pool
 from emrobust.augment.rules import Request
 from emrobust.augment.toolbox import Toolbox
 from emrobust.config import Augment
-from emrobust.errors import ConfigError, EmrobustError
+from emrobust.errors import ConfigError, EmrobustError, SourceError
 
 TEXTS = [f"患者咳嗽流涕{day}天，无发热，今日来诊，既往体健，今来我院就诊" for day in range(1, 41)]
 TARGETS = np.eye(2, dtype=int)[np.arange(40) % 2]
@@ -90,6 +90,23 @@ def test_what_cannot_run_is_an_error_or_redistributed_and_told(tmp_path):
     assert set(facts["redistributed"]) == {"back_translation", "masked_lm"}
 
 
+def test_a_table_of_other_texts_is_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("text,translation\n咳嗽,咳\n", "utf-8")
+    with pytest.raises(SourceError, match="has none of the 40 training texts"):
+        make(back_translation=1.0, translations=path)
+    make(back_translation=0.0, translations=path)
+
+
+def test_the_embedded_encoder_fills_no_english():
+    notes = [f"Cough and fever for {day} days, denies chest pain." for day in range(1, 41)]
+    with pytest.raises(ConfigError, match="`augment.masked_lm`: `emrobust/zh-small` writes Chin"):
+        make(notes, masked_lm=0.5)
+    told = make(notes, masked_lm=0.5, redistribute=True).facts
+    assert told["shares"]["rules"] == 1.0
+    assert set(told["redistributed"]) == {"masked_lm"}
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -106,7 +123,7 @@ def test_wrong_settings_are_named(settings, says):
 
 
 def test_empty_texts_stay_empty(masked_lm, tmp_path):
-    (tmp_path / "t.csv").write_text("text,translation\na,b\n")
+    (tmp_path / "t.csv").write_text('text,translation\n"",b\n')
     toolbox = make(
         texts=[""] * 40, masked_lm=1.0, back_translation=1.0, mixup=1.0,
         checkpoint=str(masked_lm), translations=tmp_path / "t.csv",

@@ -20,6 +20,7 @@ from emrobust.pipeline.evaluate import compare, evaluate
 from emrobust.pipeline.predict import predict
 from emrobust.pipeline.prepare import LABELS, STAGES, prepare
 from emrobust.pipeline.train import train
+from emrobust.train import estimators
 from emrobust.train import run as training
 
 RECORDS = 1_500
@@ -350,6 +351,15 @@ def test_a_run_older_than_these_checksums_is_kept(hospital, tmp_path):
         folder = tmp_path / "older"
         runs.write_manifest(folder, {"project": facts["project"]})
         training.claim(folder, facts)
+
+
+def test_english_notes_want_a_masked_lm_of_their_own(hospital, bert):
+    overrides = ["language=en", "model={name='textcnn'}", "augment.probability=0.5"]
+    shares = ["augment.back_translation=0"]
+    with pytest.raises(ConfigError, match="`augment.masked_lm`: `emrobust/zh-small` writes Chin"):
+        estimators.build(config.load(hospital / clinic.PROJECT, [*overrides, *shares]), ())
+    for more in (f"augment.checkpoint={bert}", "augment.redistribute=true"):
+        estimators.build(config.load(hospital / clinic.PROJECT, [*overrides, *shares, more]), ())
 
 
 TRAIN = """

@@ -6,6 +6,7 @@ What needs a model is done once, before the first epoch, for all texts that any 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -19,7 +20,8 @@ from emrobust.augment.pool import Pool
 from emrobust.augment.rules import Request, Rules, check, names_for
 from emrobust.augment.shares import OF_TEXTS, Draws, Lots, probabilities, share_out
 from emrobust.config import Augment
-from emrobust.errors import ConfigError, ModelError
+from emrobust.encoder import embedded
+from emrobust.errors import ConfigError, ModelError, SourceError
 
 if TYPE_CHECKING:
     from emrobust.augment.back_translation import Translator
@@ -29,6 +31,7 @@ RULES, BACK_TRANSLATION, MASKED_LM = range(len(OF_TEXTS))
 Texts = list[str | None]
 # Batches of one request to a worker.
 _GROUP = 8
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 
 
 class Toolbox:
@@ -44,7 +47,7 @@ class Toolbox:
     Raises:
         ConfigError: a component cannot run here and its share is not to be redistributed, or a
             setting of a perturbation is wrong.
-        SourceError: the translation table cannot be read.
+        SourceError: the translation table cannot be read, or has none of the texts.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class Toolbox:
     ) -> None:
         self.settings = settings
         self._texts = list(texts)
-        self._missing = dict(check_components(settings, batch_size))
+        self._missing = dict(check_components(settings, batch_size, _language(texts)))
         self._rules: dict[str, Any] = {
             "perturbations": perturbations(settings),
             "at_once": settings.at_once,
@@ -70,6 +73,7 @@ class Toolbox:
         self._load_models()
         wanted = {name: float(getattr(settings, name)) for name in (*OF_TEXTS, "mixup")}
         self.shares = share_out(wanted, self._missing, redistribute=settings.redistribute)
+        self._check_table()
         chances = probabilities(targets, settings.probability, settings.rare)
         self.lots = Lots(self.shares, chances, settings.variants, seed)
         self._made: dict[tuple[int, int, int], str] = {}
@@ -193,6 +197,18 @@ class Toolbox:
             except ModelError as error:
                 self._missing["back_translation"] = error.message
 
+    def _check_table(self) -> None:
+        """Refuse a table of other texts: it would take its share and change nothing."""
+        path = self.settings.translations
+        if path is None or not self.shares["back_translation"]:
+            return
+        if self._table.keys().isdisjoint(self._texts):
+            raise SourceError(
+                f"the translation table {path} has none of the {len(self._texts):,} training texts",
+                "Its `text` must be a whole record as it was prepared: all text fields, joined by"
+                " `source.separator`. Or set `augment.back_translation = 0`.",
+            )
+
     def _fill(self, pairs: Sequence[tuple[int, int, int]], cache: Cache) -> None:
         if self._masked_lm is None:
             return
@@ -248,8 +264,22 @@ def perturbations(settings: Augment) -> list[dict[str, Any]]:
     return [{"name": name} for name in names_for("zh")]
 
 
-def check_components(settings: Augment, batch_size: int) -> Iterator[tuple[str, str]]:
+def _language(texts: Sequence[str]) -> str:
+    """``zh`` where at least half of the texts that say anything hold Chinese, else ``en``."""
+    telling = [text for text in texts if text.strip()]
+    chinese = sum(_HAN.search(text) is not None for text in telling)
+    return "zh" if 2 * chinese >= len(telling) else "en"
+
+
+def check_components(
+    settings: Augment, batch_size: int, language: str
+) -> Iterator[tuple[str, str]]:
     """Components that cannot run here, as far as can be told without loading a model.
+
+    Args:
+        settings: the project's ``[augment]``.
+        batch_size: most texts in a batch.
+        language: of the texts, ``zh`` or ``en``.
 
     Yields:
         its name, and why.
@@ -271,5 +301,8 @@ def check_components(settings: Augment, batch_size: int) -> Iterator[tuple[str, 
         )
     if settings.translations is None and None in models:
         yield "back_translation", "no translation model and no table is given"
+    if language != "zh" and settings.checkpoint == embedded.NAME:
+        why = f"`{embedded.NAME}` writes Chinese, and the texts are English"
+        yield "masked_lm", f"{why}; set `augment.checkpoint` to a masked LM of theirs"
     if batch_size == 1:
         yield "mixup", "a batch has one text (`train.batch_size = 1`), and MixUp needs two"

@@ -103,7 +103,7 @@ def _check_augmentation(project: Project, *, neural: bool) -> None:
             " `transformer`.",
         )
     shares = {name: float(getattr(given, name)) for name in COMPONENTS}
-    missing = dict(check_components(given, project.train.batch_size))
+    missing = dict(check_components(given, project.train.batch_size, project.language))
     share_out(shares, missing, redistribute=given.redistribute)
 
 
