@@ -75,6 +75,19 @@ def test_pipeline_and_grid_search(easy):
     assert search.fit(texts, matrix).predict(texts).shape == matrix.shape
 
 
+def test_parameters_of_numpy_are_saved_as_plain_values(easy, tmp_path):
+    texts, names, _ = easy(60)
+    model = NeuralClassifier(
+        network_settings={"width": np.int64(32)},
+        epochs=np.arange(1, 3)[0], seed=np.int64(3), learning_rate=np.float32(0.01),
+        classes=np.unique(names), adversary={"name": "fgm", "warmup_steps": np.int64(0)},
+    )  # fmt: skip
+    model.fit(texts, names).save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert (again.predict(texts) == model.predict(texts)).all()
+    assert (again.epochs, again.seed, again.classes) == (1, 3, sorted(set(names)))
+
+
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generators(easy, bert):
     texts, names, _ = easy(64)
     torch.manual_seed(7)

@@ -7,7 +7,7 @@ Single-label targets are one class a text (1-D); multi-label targets are an indi
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -123,7 +123,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         return {
             "format": FORMAT,
             "kind": self.kind,
-            "parameters": {k: v for k, v in parameters.items() if k != NORMALIZER},
+            "parameters": {k: plain(v) for k, v in parameters.items() if k != NORMALIZER},
             "task": self.task_,
             "classes": self.classes_.tolist(),
             "thresholds": None if tuned is None else tuned.tolist(),
@@ -205,6 +205,17 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         tags.input_tags.string = True
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def plain(value: Any) -> Any:
+    """A parameter as JSON holds it: what a grid or a table gave is NumPy's."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def as_texts(given: Any) -> list[str]:

@@ -16,7 +16,7 @@ from emrobust import config, registry, rng, runs
 from emrobust.augment.toolbox import Toolbox
 from emrobust.errors import ConfigError, ModelError
 from emrobust.models import network as networks
-from emrobust.models.estimator import Task, TextClassifier, as_texts
+from emrobust.models.estimator import Task, TextClassifier, as_texts, plain
 from emrobust.models.network import Network
 from emrobust.models.thresholds import macro_f1, tune
 from emrobust.normalize import Normalizer
@@ -293,7 +293,7 @@ def _check(section: type[S], values: Mapping[str, Any]) -> S:
         ConfigError: names each wrong one.
     """
     try:
-        return section.model_validate(dict(values))
+        return section.model_validate(plain(values))
     except ValidationError as error:
         problems = [f"`{e['loc'][0]}`: {e['msg']}" for e in error.errors(include_input=False)]
         raise ConfigError(f"the settings are wrong: {'; '.join(problems)}") from None
