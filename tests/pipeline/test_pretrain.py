@@ -86,6 +86,27 @@ def test_a_checkpoint_is_continued_with_its_own_vocabulary(finished, notes, tmp_
     assert json.loads(before)["model"] == json.loads(after)["model"]
 
 
+@pytest.mark.parametrize(("kind", "pad"), [("bert", 0), ("roberta", 1)])
+def test_rows_are_as_long_as_a_checkpoint_has_positions_for(
+    kind, pad, easy, tmp_path, random_encoder
+):
+    """RoBERTa's positions begin behind its padding number."""
+    begun = random_encoder(tmp_path / "begun", kind, pad=pad, heads=True)
+    settings = ["steps=2", "batch_tokens=1024", "held_out=0.05", "evaluations=1",
+                "packing=full"]  # fmt: skip
+    known = tmp_path / "known.txt"
+    known.write_text("\n".join(easy(1500)[0]), encoding="utf-8")
+    pretrain([known], tmp_path / "out", settings, start=str(begun), deidentified=True)
+    log = json.loads((tmp_path / "out" / "log.json").read_text())
+    assert log["facts"]["settings"]["length"] == 64
+
+
+def test_rows_are_as_long_as_there_are_positions(notes, tmp_path):
+    assert run(notes, tmp_path / "out", "steps=2", "positions=50", "length=128", "packing=full")
+    log = json.loads((tmp_path / "out" / "log.json").read_text())
+    assert log["facts"]["settings"]["length"] == 48
+
+
 def start(notes: Path, out: Path) -> subprocess.Popen[bytes]:
     code = "import torch; torch.set_num_threads(1); from emrobust.cli import main; main()"
     settings = [word for value in [*SMALL, "steps=300", "checkpoint_seconds=0.2"]

@@ -166,8 +166,7 @@ class Transformer(Network):
 
     def limit(self, max_length: int) -> int:
         """Most tokens that it reads of a text: not more than it has positions for."""
-        room = getattr(self.encoder.config, "max_position_embeddings", None)
-        return max_length if room is None else min(max_length, room - self.first_position)
+        return min(max_length, room(self.encoder, max_length))
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """Word embeddings, before positions, types and LayerNorm."""
@@ -210,6 +209,12 @@ def unknown_share(tokenizer: Any, texts: Sequence[str]) -> float:
     ]
     unknown: int = sum(row.count(tokenizer.unk_token_id) for row in rows)
     return unknown / max(sum(map(len, rows)), 1)
+
+
+def room(encoder: PreTrainedModel, otherwise: int) -> int:
+    """How many tokens an encoder has positions for; ``otherwise`` where it has no such limit."""
+    positions: int | None = getattr(encoder.config, "max_position_embeddings", None)
+    return otherwise if positions is None else positions - _first_position(encoder)
 
 
 def _first_position(encoder: PreTrainedModel) -> int:

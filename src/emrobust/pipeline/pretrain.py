@@ -30,7 +30,7 @@ from transformers import (
 )
 
 from emrobust import rng, runs
-from emrobust.encoder import checkpoint, cooccurrence, corpus, tokenizer
+from emrobust.encoder import checkpoint, cooccurrence, corpus, packing, tokenizer
 from emrobust.encoder.cooccurrence import WordVectors
 from emrobust.encoder.corpus import Corpus
 from emrobust.encoder.objectives import Pretrainer
@@ -38,6 +38,7 @@ from emrobust.errors import ConfigError, InputError, ModelError, did_you_mean
 from emrobust.models import attention
 from emrobust.models.dropout import MaskSource
 from emrobust.models.network import save_weights
+from emrobust.models.transformer import room
 from emrobust.pipeline import provenance
 from emrobust.report import plot
 from emrobust.train import pretraining
@@ -48,6 +49,8 @@ _DROPOUTS = (
     "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout",
     "embedding_dropout", "mlp_dropout",
 )  # fmt: skip
+# Tokens of the shortest rows that something can be learned from.
+_SHORTEST = 16
 _CHANGEABLE = ("epochs", "steps", "decay", "evaluations", "checkpoint_seconds")
 
 
@@ -146,13 +149,6 @@ def pretrain(
     settings = read_settings(assignments, continued=start is not None)
     traced = provenance.trace(sources, deidentified=deidentified, today=today)
     work = out / WORK
-    facts = {
-        "settings": {**settings.architecture.model_dump(), **settings.recipe.model_dump()},
-        "start": start,
-        "sources": [runs.checksum(source) for source in sources if source.exists()],
-        "seed": seed,
-        "text": [of._asdict() for of in traced],
-    }
     if (out / ENCODER).exists() and not work.exists():
         raise InputError(f"{out / ENCODER} is already there", "Give another folder with --out.")
     torch.manual_seed(rng.derive(seed, "weights"))
@@ -163,6 +159,14 @@ def pretrain(
         text = corpus.build(sources, words.backend_tokenizer, work / "corpus")
         vectors = _vectors(text, work, seed) if settings.recipe.cooccurrence else None
     model, dropouts = _model(start, settings, words)
+    recipe = _fit(settings.recipe, model)
+    facts = {
+        "settings": {**settings.architecture.model_dump(), **recipe.model_dump()},
+        "start": start,
+        "sources": [runs.checksum(source) for source in sources if source.exists()],
+        "seed": seed,
+        "text": [of._asdict() for of in traced],
+    }
     masks = MaskSource()
     attention.adopt(cast("PreTrainedModel", model.base_model), masks)
     pretrainer = Pretrainer(model, vectors)
@@ -174,14 +178,14 @@ def pretrain(
         runs.write_json(out / LOG, {"facts": facts, "history": history})
         runs.write_text(out / CURVE, draw(history))
         if start is None:
-            _repeat_positions(model, settings.recipe.length)
+            _repeat_positions(model, recipe.length)
         config = copy.deepcopy(model.config)
         config.update(dropouts)
         text_of_card = card(facts, history, text, model, provenance.describe(traced))
         _write(out / ENCODER, model, config, words, text_of_card, half=half)
 
     history = pretraining.pretrain(
-        pretrainer, text, vectors, settings.recipe, _numbers(words), seed=seed,
+        pretrainer, text, vectors, recipe, _numbers(words), seed=seed,
         folder=work / "checkpoints", fingerprint=_fingerprint(facts), source=masks, report=report,
     )  # fmt: skip
     processes.wait_for_everyone()
@@ -246,6 +250,23 @@ def _model(
         folder, config=config, use_safetensors=True, local_files_only=True, dtype="float32"
     )
     return model, rates
+
+
+def _fit(recipe: Recipe, model: PreTrainedModel) -> Recipe:
+    """The recipe with rows no longer than the model has positions for.
+
+    Raises:
+        ModelError: it has too few for any row.
+    """
+    # Batches are padded to multiples of the stride.
+    padded = -(-recipe.length // packing.STRIDE) * packing.STRIDE
+    places = room(model, padded) // packing.STRIDE * packing.STRIDE
+    if places < _SHORTEST:
+        raise ModelError(
+            f"the checkpoint has positions for rows of {places} tokens",
+            f"Choose one with positions for {_SHORTEST} at least.",
+        )
+    return recipe.model_copy(update={"length": min(recipe.length, places)})
 
 
 def _numbers(words: PreTrainedTokenizerFast) -> Vocabulary:
