@@ -44,6 +44,30 @@ rows = ["weak", "strong", "wrong", "absent"]
 """
 
 
+NAMES = """
+title = "Names"
+zh = "名称"
+base = "plane"
+[[encoders]]
+key = "net"
+name = "net"
+[[arms]]
+key = "plain"
+name = "plain"
+needs = ["tranlations"]
+[[arms]]
+key = "plain"
+name = "the same again"
+[[tables]]
+key = "1"
+en = "Names"
+zh = "名称"
+measures = ["macro_f2"]
+rows = ["net-plan"]
+arms = ["smooth"]
+"""
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
@@ -63,6 +87,7 @@ def test_cells_are_runs_that_share_a_split_and_are_trained_once(made):
     weak, strong = (found.rows[key].scores["macro_f1"] for key in ("weak", "strong"))
     assert len(weak) == len(strong) == 2
     assert min(weak) > max(strong)
+    assert set(found.rows["weak"].scores) == set(plan.MEASURES) - {"accuracy", "ece_top"}
     assert found.rows["absent"].missing.startswith("the checkpoint folder ./no-such-folder")
     assert sorted(found.failed) == ["wrong-1", "wrong-2"]
     assert "train.adversary" in found.failed["wrong-1"]
@@ -122,6 +147,19 @@ def test_the_guides_example_is_a_study(made, tmp_path):
     assert own.tables[0].rows == ("zh-small-plain", "zh-small-smooth")
 
 
+def test_the_projects_own_model_holds_where_a_row_names_none(made):
+    overrides = ["model={name='textcnn', width=32}"]
+    project = config.load(made / "clinic" / clinic.PROJECT, overrides)
+
+    def model(**settings):
+        row = plan.Row(key="a", name="a", settings=settings)
+        return plan.project_of(row, project, 0, {}).model.model_dump()
+
+    assert model(train={"epochs": 2}) == {"name": "textcnn", "width": 32}
+    assert model(model={"width": 16}) == {"name": "textcnn", "width": 16}
+    assert model(model={"name": "bilstm"}) == {"name": "bilstm"}
+
+
 def test_what_is_refused(made, tmp_path):
     project = config.load(made / "clinic" / clinic.PROJECT)
     with pytest.raises(ConfigError, match="Did you mean `paper`"):
@@ -131,6 +169,21 @@ def test_what_is_refused(made, tmp_path):
     (tmp_path / "bad.toml").write_text("title = 1\nrow = []")
     with pytest.raises(ConfigError, match="is no study"):
         plan.read(str(tmp_path / "bad.toml"), project)
+    (tmp_path / "names.toml").write_text(NAMES, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        plan.read(str(tmp_path / "names.toml"), project)
+    told = caught.value.message
+    assert "7 problem(s)" in told
+    for problem in (
+        "`base`: there is no arm 'plane'. Did you mean `plain`?",
+        "`arms`: the key 'plain' is there twice",
+        "`rows`: the key 'net-plain' is there twice",
+        "`arms.plain.needs`: there is no key of [augment] 'tranlations'. Did you mean `transl",
+        "`tables.1.measures`: there is no measure 'macro_f2'. Did you mean `macro_f1`?",
+        "`tables.1.rows`: there is no row 'net-plan'. Did you mean `net-plain`?",
+        "`tables.1.arms`: there is no arm 'smooth'",
+    ):
+        assert problem in told
     with pytest.raises(InputError, match="two seeds"):
         study.run("paper", tmp_path / "out", size=study.Size(seeds=1))
     with pytest.raises(ConfigError, match=r"`evaluate\.bootstrap` is 0"):

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
 
 from emrobust import config
-from emrobust.config import Project, Section
+from emrobust.config import Augment, Project, Section
 from emrobust.encoder import checkpoint
 from emrobust.errors import ConfigError, ModelError, did_you_mean
 
 _ROOM = Path(__file__).parent
 _FOCAL = {"multi": "bce_focal", "single": "focal"}
+_AUGMENT = tuple(Augment.model_fields)
 Settings = Mapping[str, Any]
+# What a table can show: `evaluation.overall`, and what a study adds to it.
+MEASURES = (
+    "macro_f1", "micro_f1", "macro_precision", "macro_recall", "micro_precision", "micro_recall",
+    "pr_auc_macro", "ece", "brier", "accuracy", "ece_top", "ece_calibrated", "noise_macro_f1",
+    "noise_micro_f1", "clean_macro_f1", "drop",
+)  # fmt: skip
 
 
 class _Recipe(Section):
@@ -122,7 +130,7 @@ def read(name: str, project: Project, only: Sequence[str] = ()) -> Plan:
         only: keys of the rows to keep; empty: all.
 
     Raises:
-        ConfigError: no such study or row, or the file has wrong keys.
+        ConfigError: no such study or row, or the file has wrong keys; all of them at once.
     """
     path = _ROOM / f"{name}.toml" if name in names() else Path(name)
     if not path.is_file():
@@ -134,6 +142,8 @@ def read(name: str, project: Project, only: Sequence[str] = ()) -> Plan:
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise ConfigError("\n  - ".join([f"{path} is no study:", *lines])) from None
+    if problems := list(_problems(given)):
+        raise ConfigError("\n  - ".join([f"{path} has {len(problems)} problem(s):", *problems]))
     rows = [*map(_single, given.rows), *_families(given, project)]
     known = [row.key for row in rows]
     for key in only:
@@ -141,6 +151,32 @@ def read(name: str, project: Project, only: Sequence[str] = ()) -> Plan:
             raise ConfigError(f"{name} has no row {key!r}", did_you_mean(key, known))
     kept = tuple(row for row in rows if not only or row.key in only)
     return Plan(title=given.title, zh=given.zh, rows=kept, tables=_tables(given, kept))
+
+
+def _problems(given: _File) -> Iterator[str]:
+    """Names in the file that stand for nothing, or for two things."""
+    arms = [arm.key for arm in given.arms]
+    rows = [row.key for row in given.rows]
+    rows += [f"{encoder.key}-{arm}" for encoder in given.encoders for arm in arms]
+    if arms:
+        yield from _unknown("base", "arm", [given.base], arms)
+    encoders, tables = (of.key for of in given.encoders), (of.key for of in given.tables)
+    for name, keys in (("encoders", encoders), ("arms", arms), ("tables", tables), ("rows", rows)):
+        twice = [key for key, times in Counter(keys).items() if times > 1]
+        yield from (f"`{name}`: the key {key!r} is there twice. Rename one." for key in twice)
+    for arm in given.arms:
+        yield from _unknown(f"arms.{arm.key}.needs", "key of [augment]", arm.needs, _AUGMENT)
+    for table in given.tables:
+        where = f"tables.{table.key}"
+        yield from _unknown(f"{where}.measures", "measure", table.measures, MEASURES)
+        yield from _unknown(f"{where}.rows", "row", table.rows, rows)
+        yield from _unknown(f"{where}.arms", "arm", table.arms, arms)
+
+
+def _unknown(where: str, what: str, given: Iterable[str], known: Sequence[str]) -> Iterator[str]:
+    for name in given:
+        if name not in known:
+            yield f"`{where}`: there is no {what} {name!r}. {did_you_mean(name, known)}"
 
 
 def _single(given: _Single) -> Row:
@@ -225,7 +261,9 @@ def project_of(row: Row, project: Project, seed: int, overrides: Settings) -> Pr
     settings = row.settings
     if row.focal:
         settings = merge(settings, {"train": {"loss": {"name": _FOCAL[project.labels.task]}}})
-    own = project.model_dump(exclude={"model"})
+    # A model that the row names is trained with the row's settings alone: others' do not fit it.
+    named = "name" in settings.get("model", {})
+    own = project.model_dump(exclude={"model"} if named else None)
     return config.parse(
         merge(merge(own, settings), {**overrides, "seed": project.seed + seed}),
         f"row {row.key} of the study",
