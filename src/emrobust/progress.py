@@ -25,6 +25,12 @@ def track(what: str, total: int | None = None, unit: str = "rows") -> Iterator[A
             yield advance
 
 
+def say(line: str) -> None:
+    """Write a line of its own to standard error, where no bar on a terminal shows the same."""
+    if not sys.stderr.isatty():
+        print(line, file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def _bar(what: str, total: int | None, unit: str) -> Iterator[Advance]:
     from rich.console import Console

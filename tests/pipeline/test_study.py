@@ -82,8 +82,10 @@ def run(made, *overrides: str, **size):
     return study.run(str(made / "two.toml"), made / "out", project, overrides, sizes)
 
 
-def test_cells_are_runs_that_share_a_split_and_are_trained_once(made):
+def test_cells_are_runs_that_share_a_split_and_are_trained_once(made, capsys):
     found = run(made)
+    log = made / "out" / cells.LOGS / "weak-2.log"
+    assert f"training weak-2, log: {log}\n" in capsys.readouterr().err
     weak, strong = (found.rows[key].scores["macro_f1"] for key in ("weak", "strong"))
     assert len(weak) == len(strong) == 2
     assert min(weak) > max(strong)

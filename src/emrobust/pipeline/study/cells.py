@@ -113,9 +113,10 @@ def train(cells: Sequence[Cell], out: Path, parallel: int) -> dict[str, str]:
                 while waiting and len(running) < parallel:
                     cell = waiting.pop(0)
                     running[cell.name] = _start(cell, out, parallel)
+                    progress.say(f"training {cell.name}, log: {_log(cell.name, out)}")
                 for name in list(_ended(running)):
                     if _close(running.pop(name)):
-                        failed[name] = _last_line(out / LOGS / f"{name}.log")
+                        failed[name] = _last_line(_log(name, out))
                     advance(1)
                 time.sleep(_PAUSE)
         finally:
@@ -158,7 +159,7 @@ def _close(process: subprocess.Popen[bytes]) -> int:
 
 def _start(cell: Cell, out: Path, parallel: int) -> subprocess.Popen[bytes]:
     """`emrobust train` on the cell's own project file, with its share of the processors."""
-    file, log = out / PROJECTS / f"{cell.name}.toml", out / LOGS / f"{cell.name}.log"
+    file, log = out / PROJECTS / f"{cell.name}.toml", _log(cell.name, out)
     runs.write_text(file, config.dump(cell.project))
     with runs.storage_errors(log):
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -171,6 +172,10 @@ def _start(cell: Cell, out: Path, parallel: int) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE, stdout=writing, stderr=subprocess.STDOUT,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         )  # fmt: skip
+
+
+def _log(name: str, out: Path) -> Path:
+    return out / LOGS / f"{name}.log"
 
 
 def _last_line(log: Path) -> str:
