@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 
 from emrobust import config
 from emrobust.cli import app
+from emrobust.pipeline.pretrain import Architecture
 from emrobust.serve import settings
+from emrobust.train.pretraining import Recipe
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -121,6 +123,15 @@ def test_every_key_of_the_service_is_explained():
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     for key in keys(settings.ServeSettings):
         assert f"| `{key}` |" in text, key
+
+
+@pytest.mark.parametrize("kind", [Recipe, Architecture])
+def test_every_setting_of_pretraining_is_explained_with_its_default(kind):
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `(\w+)` \| ?`?([^|;`]*?)`?(?:;[^|]*)? ?\|", text, re.MULTILINE))
+    for key, field in kind.model_fields.items():
+        default = "" if field.default is None else field.default
+        assert told.get(key) == (default if isinstance(default, str) else f"{default:g}"), key
 
 
 def test_nothing_of_this_machine_is_committed():
