@@ -314,7 +314,7 @@ def test_a_run_is_not_taken_for_one_of_files_that_were_changed(hospital, prepare
     made = train(project, folder, prepared)
     assert train(project, folder, prepared).facts == made.facts
     table.write_text("".join(lines[1:]), encoding="utf-8")
-    with pytest.raises(RunError, match=r"read other content of back\.jsonl \(`augment\.trans"):
+    with pytest.raises(RunError, match=r"with other content of back\.jsonl \(`augment\.trans"):
         train(project, folder, prepared)
     assert training.load(folder).facts == made.facts
 
@@ -332,7 +332,9 @@ def test_a_checkpoint_is_known_by_its_files(hospital, bert, tmp_path):
     training.claim(folder, training.facts_of(project))
     weights = tmp_path / "encoder" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
-    with pytest.raises(RunError, match=r"content of model\.safetensors \(`model\.checkpoint`\)"):
+    with pytest.raises(
+        RunError, match=r"other content of model\.safetensors \(`model\.checkpoint`\)"
+    ):
         training.claim(folder, training.facts_of(project))
     shutil.rmtree(weights.parent)
     training.claim(folder, training.facts_of(project))

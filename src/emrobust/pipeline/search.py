@@ -91,7 +91,7 @@ def _run(
     prepared = find_data(project, out, data)
     rows = training.read_rows(prepared / LABELS / records.FILE)
     facts = {
-        "project": project.public(),
+        **training.facts_of(project),
         "data": runs.checksum(prepared / LABELS / records.FILE),
     }
     label_set = read_label_set(prepared / LABELS / training.LABELS)
@@ -128,9 +128,10 @@ def _open(out: Path, facts: dict[str, Any]) -> optuna.Study:
             f"{out / STORAGE} cannot be written or read", "Free some space, or delete it."
         ) from None
     now = json.dumps(facts, sort_keys=True)
-    if study.user_attrs.setdefault("facts", now) != now:
+    found = json.loads(study.user_attrs.get("facts", now))
+    if difference := training.differs(found, facts):
         raise RunError(
-            f"{out} holds a search with other settings or other data",
+            f"{out} holds a search with {difference}",
             "Give another folder with --out, or delete this one if it is not needed.",
         )
     study.set_user_attr("facts", now)

@@ -276,18 +276,19 @@ def claim(folder: Path, facts: Mapping[str, Any]) -> None:
         if not path.is_file():
             continue
         found = runs.read_json(path)
-        found = found.get("facts", found)
-        if any(found.get(name) != value for name, value in facts.items() if name != INPUTS):
+        if difference := differs(found.get("facts", found), facts):
             raise RunError(
-                f"{folder} holds {state} run with other settings or other data",
+                f"{folder} holds {state} run with {difference}",
                 "Give another folder with --out, or delete this one if it is not needed.",
             )
-        if other := inputs.changed(found.get(INPUTS), facts[INPUTS]):
-            raise RunError(
-                f"{folder} holds {state} run that read other content of {', '.join(other)}",
-                "Put back what it read, give another folder with --out, or delete this one if it"
-                " is not needed.",
-            )
+
+
+def differs(found: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """In what a run of these facts is another than the one that was found; empty: in nothing."""
+    if any(found.get(name) != value for name, value in facts.items() if name != INPUTS):
+        return "other settings or other data"
+    changed = inputs.changed(found.get(INPUTS), facts[INPUTS])
+    return f"other content of {', '.join(changed)}" if changed else ""
 
 
 def _fit_once(
