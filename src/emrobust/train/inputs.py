@@ -80,9 +80,16 @@ def _weights(name: object) -> list[Path]:
     """The files of a checkpoint; none of the embedded one, or of one that cannot be had."""
     if not isinstance(name, str) or name.startswith(embedded.PUBLISHER):
         return []
+    folder = _locate(name)
+    return [] if folder is None else checkpoint.files(folder)
+
+
+# A study asks for each of its cells, and a hub that does not answer takes seconds.
+@lru_cache(maxsize=256)
+def _locate(name: str) -> Path | None:
     with contextlib.suppress(ModelError):  # training says what is wrong with it
-        return checkpoint.files(checkpoint.locate(name))
-    return []
+        return checkpoint.locate(name)
+    return None
 
 
 def _there(paths: Iterable[Path]) -> list[Path]:
@@ -94,7 +101,7 @@ def _checksum(path: Path) -> str:
     return _checksum_of(path, now.st_mtime_ns, now.st_size)
 
 
-# A study asks for each of its cells, and weights are large.
+# Likewise, and weights are large.
 @lru_cache(maxsize=256)
 def _checksum_of(path: Path, _changed: int, _size: int) -> str:
     return runs.checksum(path)
