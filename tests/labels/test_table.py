@@ -43,3 +43,5 @@ def test_a_missing_or_binary_table_is_named(tmp_path):
     (tmp_path / "binary.csv").write_bytes(b"\xff\xff\xff")
     with pytest.raises(LabelError, match="neither UTF-8 nor GB18030"):
         read(tmp_path / "binary.csv", "icd10")
+    with pytest.raises(LabelError, match="Is a directory"):
+        read(tmp_path, "icd10")

@@ -96,6 +96,11 @@ def _decode(path: Path) -> str:
         raise LabelError(
             f"the class table {path} does not exist", "Correct `table` in [labels], or remove it."
         ) from None
+    except OSError as error:
+        raise LabelError(
+            f"the class table {path} cannot be read ({error.strerror})",
+            "Name a CSV file that you may read.",
+        ) from None
     for encoding in ("utf-8-sig", "gb18030"):
         try:
             return raw.decode(encoding)
