@@ -161,11 +161,11 @@ def test_runs_on_other_records_are_not_compared():
     truth, probability, patients = data()
     run = gather(truth, probability, None, NAMES, patients)
     others = [
-        gather(truth[::-1], probability, None, NAMES, patients),
-        gather(truth, probability, None, NAMES, patients[::-1]),
-        gather(truth[:-5], probability[:-5], None, NAMES, patients[:-5]),
-        gather(truth, probability, None, ["x", *NAMES[1:]], patients),
+        ("labels of 150 of the 200 records", truth[::-1], probability, NAMES, patients),
+        ("different records", truth, probability, NAMES, patients[::-1]),
+        ("different records", truth[:-5], probability[:-5], NAMES, patients[:-5]),
+        ("different label sets", truth, probability, ["x", *NAMES[1:]], patients),
     ]
-    for other in others:
-        with pytest.raises(InputError, match="different"):
-            compare(run, other, settings=SETTINGS)
+    for reason, labels, said, names, of in others:
+        with pytest.raises(InputError, match=reason):
+            compare(run, gather(labels, said, None, names, of), settings=SETTINGS)
