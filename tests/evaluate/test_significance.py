@@ -48,17 +48,12 @@ def test_a_real_difference_is_found_and_none_is_not():
 
 def equal_recipes(seeds, of_patients, random):
     """The p-value of two recipes that differ in luck alone, and whether the interval holds 0."""
-    draws = random.normal(0, of_patients, (2, 200))
-    sides = [
-        [Scored(score + draws[side].mean(), score + draws[side]) for score in scores]
-        for side, scores in enumerate(random.normal(0, 1, (2, seeds)))
-    ]
-    # What the sample of patients did to the scores is one more draw of the same kind.
-    moved = [
-        [Scored(score + shift, draws) for score, draws in side]
-        for side, shift in zip(sides, random.normal(0, of_patients, 2), strict=True)
-    ]
-    claim = contrast(("a", "b"), "macro_f1", *moved, SETTINGS)
+    sides = []
+    for scores in random.normal(0, 1, (2, seeds)):
+        # What the sample of patients did to the scores is one more draw of the same kind.
+        draws, shift = random.normal(0, of_patients, 200), random.normal(0, of_patients)
+        sides.append([Scored(score + shift, score + shift + draws) for score in scores])
+    claim = contrast(("a", "b"), "macro_f1", *sides, SETTINGS)
     return claim.p, claim.interval[0] <= 0 <= claim.interval[1]
 
 
@@ -66,7 +61,7 @@ def equal_recipes(seeds, of_patients, random):
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_equal_recipes_differ_as_seldom_as_is_promised(seeds, of_patients):
     random = np.random.default_rng(7)
-    found = [equal_recipes(seeds, of_patients, random) for _ in range(1500)]
+    found = [equal_recipes(seeds, of_patients, random) for _ in range(4000)]
     assert np.mean([p < 0.05 for p, _ in found]) < 0.065
     assert np.mean([inside for _, inside in found]) > 0.935
 
@@ -82,6 +77,8 @@ def test_two_seeds_are_not_taken_for_many():
     assert claim.interval == pytest.approx(tuple(by_hand.confidence_interval(0.95)))
     same = contrast(("plain", "plain"), "micro_f1", first[:1] * 2, first[:1] * 2, SETTINGS)
     assert (same.p, same.interval) == (1.0, (0.0, 0.0))
+    alone = contrast(("plain", "asl"), "micro_f1", first[:1], second[:1], SETTINGS)
+    assert (alone.p, alone.reason) == (0.0, "seeds")
 
 
 def test_one_seed_is_no_claim_however_large_the_difference():
@@ -105,6 +102,8 @@ def test_other_records_and_no_bootstrap_are_refused():
         compare_recipes({"a": runs(0.5, 2), "b": runs(0.5, 2, n=200)}, settings=SETTINGS)
     with pytest.raises(InputError, match="bootstrap"):
         compare_recipes({"a": runs(0.5, 2)}, settings=config.Evaluate(bootstrap=0))
+    with pytest.raises(InputError, match="bootstrap is 1"):
+        compare_recipes({"a": runs(0.5, 2)}, settings=config.Evaluate(bootstrap=1))
 
 
 def test_a_p_value_that_draws_cannot_count_comes_from_their_spread():

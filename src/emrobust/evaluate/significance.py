@@ -28,6 +28,7 @@ from emrobust.evaluate.metrics import Floats
 from emrobust.evaluate.predictions import Predictions
 
 LEAST_SEEDS = 2
+LEAST_DRAWS = 2  # one has no spread
 MEASURES = ("macro_f1", "micro_f1", "pr_auc_macro", "ece")
 
 
@@ -167,7 +168,7 @@ def compare_recipes(
 
     Args:
         recipes: recipe → its runs' predictions of the same records in the same order.
-        settings: draws (at least 1), confidence and bins.
+        settings: draws (at least 2), confidence and bins.
         seed: of the bootstrap.
         measures: what to compare.
         level: of significance.
@@ -175,9 +176,9 @@ def compare_recipes(
     Raises:
         InputError: runs of different records or labels, or no bootstrap.
     """
-    if not settings.bootstrap:
+    if settings.bootstrap < LEAST_DRAWS:
         raise InputError(
-            "a claim needs a bootstrap, but [evaluate] bootstrap is 0",
+            f"a claim needs a bootstrap, but [evaluate] bootstrap is {settings.bootstrap}",
             "Set [evaluate] bootstrap = 1000.",
         )
     every = [run for runs in recipes.values() for run in runs]
@@ -241,16 +242,16 @@ def contrast(
     patients = float((draws - np.mean([run.draws for run in first], axis=0)).var(ddof=1))
     luck = [(_luck(side), len(side) - 1) for side in (first, second)]
     variance = patients + sum(of for of, _ in luck)
+    reason = "seeds" if min(len(first), len(second)) < LEAST_SEEDS else ""
     if not variance:
         certain = float(point == 0)
-        return Claim(*names, measure, point, (point, point), certain, certain, False, "")
+        return Claim(*names, measure, point, (point, point), certain, certain, False, reason)
     shares = sum(of**2 / freedom for of, freedom in luck if of)
     spread_of = student(variance**2 / shares if shares else np.inf)
     half = float(spread_of.ppf((1 + settings.confidence) / 2)) * variance**0.5
     p = float(2 * spread_of.sf(abs(point) / variance**0.5))
-    few = min(len(first), len(second)) < LEAST_SEEDS
     interval = (point - half, point + half)
-    return Claim(*names, measure, point, interval, p, p, False, "seeds" if few else "")
+    return Claim(*names, measure, point, interval, p, p, False, reason)
 
 
 def _luck(runs: Sequence[Scored]) -> float:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from emrobust import clinic, config, runs
 from emrobust.config import Project
 from emrobust.errors import ConfigError, InputError
+from emrobust.evaluate import significance
 from emrobust.pipeline.prepare import prepare
 from emrobust.pipeline.study import cells, plan, results
 from emrobust.pipeline.study.results import Results
@@ -86,9 +87,10 @@ def run(
     given = config.nest(overrides)
     over = plan.merge(_QUICK, given) if size.quick else given
     project = _project(project_file, out, records, overrides)
-    if not project.evaluate.bootstrap:
+    if project.evaluate.bootstrap < significance.LEAST_DRAWS:
         raise ConfigError(
-            "a study judges differences by resampling patients, and `evaluate.bootstrap` is 0",
+            "a study judges differences by resampling patients, and `evaluate.bootstrap` is "
+            f"{project.evaluate.bootstrap}",
             "Leave it out, or give 1000.",
         )
     study = plan.read(name, project, size.only)
