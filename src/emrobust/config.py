@@ -526,23 +526,25 @@ def _parse_as(kind: type[S], values: Mapping[str, Any], where: str) -> S:
         raise ConfigError(f"{where} has {len(problems)} problem(s):\n{lines}") from None
 
 
-def parse_section(name: str, kind: type[S], overrides: Sequence[str]) -> S:
-    """One section from ``section.key=value`` overrides alone, for commands without a project.
+def parse_overrides(kind: type[S], overrides: Sequence[str], given: Mapping[str, Any]) -> S:
+    """Sections from ``section.key=value`` overrides alone, for commands without a project file.
+
+    Args:
+        kind: a model with a field for each section that has a meaning.
+        overrides: as given by ``--set``.
+        given: section → key → value of what is known otherwise; goes over the overrides.
 
     Raises:
         ConfigError: lists all wrong keys, each with a suggestion.
     """
     values = nest(overrides)
-    others = sorted(set(values) - {name})
-    if others:
-        raise ConfigError(f"--set: without a project file only [{name}] has a meaning")
-    try:
-        return kind.model_validate(values.get(name, {}))
-    except ValidationError as error:
-        problems = [
-            _problem({**e, "loc": (name, *e["loc"])}) for e in error.errors(include_input=False)
-        ]
-        raise ConfigError("\n".join(["--set:", *(f"  - {p}" for p in problems)])) from None
+    known = list(kind.model_fields)
+    if set(values) - set(known):
+        named = " and ".join(f"[{name}]" for name in known)
+        raise ConfigError(f"--set: without a project file only {named} can be set")
+    for section, of in given.items():
+        values[section] = {**values.get(section, {}), **of}
+    return _parse_as(kind, values, "--set")
 
 
 def nest(overrides: Sequence[str]) -> dict[str, Any]:

@@ -70,6 +70,16 @@ def test_rows_that_cannot_be_read_are_listed_and_the_others_treated(table, tmp_p
     assert not list(tmp_path.glob("p.*"))
 
 
+def test_a_title_above_the_header_is_skipped_when_told(table, tmp_path):
+    table.write_text(f"门诊病历导出,\n{TABLE}", encoding="utf-8")
+    words = (table, "--text", "主诉", "--out", tmp_path / "o.csv")
+    with pytest.raises(SourceError, match="header_row = 2"):
+        run(*words)
+    assert "2 rows, 2 identifiers treated" in run(*words, "--set", "source.header_row=2")
+    with pytest.raises(ConfigError, match=r"source\.header_row"):
+        run(*words, "--set", "source.header_row=0")
+
+
 def test_a_sheet_is_written_and_its_corrections_are_measured(table, tmp_path):
     sheet = tmp_path / "sheet.html"
     assert "2 records" in run(table, "--text", "主诉", "--sample", 200, "--out", sheet)
@@ -94,7 +104,10 @@ def test_a_sheet_is_written_and_its_corrections_are_measured(table, tmp_path):
         ([], "are needed"),
         (["t.csv", "--out", "o.csv"], "needs --text"),
         (["t.csv", "--out", "o.csv", "--mapping", "m"], "needs --key"),
-        (["t.csv", "--out", "o.csv", "--text", "主诉", "--set", "train.epochs=1"], "only [deid]"),
+        (
+            ["t.csv", "--out", "o.csv", "--text", "主诉", "--set", "train.epochs=1"],
+            "only [source] and",
+        ),
         (["t.csv", "--out", "o.csv", "--text", "主诉", "--set", "deid.wokers=1"], "`workers`?"),
         (["t.csv", "--out", "o.csv", "--text", "主诉,主拆"], "Did you mean `主诉`?"),
         # Alone it may be that the first row is a record, of which nothing is told.

@@ -128,10 +128,12 @@ def _table(
         return _told(deid.correct(asked.corrections, out))
     if not text:
         raise ConfigError("a table needs --text", "Name the columns: --text 主诉,现病史")
-    given = config.parse_section("deid", config.Deid, asked.overrides)
+    known = {"source": {"path": asked.what, "columns": deid_table.columns_of(text)}}
+    settings = config.parse_overrides(deid_table.Settings, asked.overrides, known)
+    given = settings.deid
     if asked.key is not None and given.key_file is None:
         given = given.model_copy(update={"key_file": asked.key.absolute()})
-    plan = deid_table.Plan(text, keep, patient, time)
+    plan = deid_table.Plan(text, keep, patient, time, settings.source)
     if asked.sample is not None:
         rows = deid_table.sample_table(asked.what, out, plan, given, asked.sample)
         return [f"{rows} records to review: {out}"]

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from emrobust import deid, ingest, records, rejects, runs
-from emrobust.config import Columns, Deid, Source
+from emrobust.config import Columns, Deid, Section, Source
 from emrobust.deid import review
 from emrobust.errors import ConfigError, SourceError
 from emrobust.ingest import header, values
@@ -35,6 +35,13 @@ from emrobust.report import review_page
 _KEPT = "kept_"
 
 
+class Settings(Section):
+    """What ``--set`` can say of a bare table."""
+
+    source: Source
+    deid: Deid = Deid()
+
+
 @dataclass(frozen=True)
 class Plan:
     """Which column of a table is what.
@@ -44,12 +51,14 @@ class Plan:
         keep: columns to write as they are.
         patient: column whose values tell patients apart; absent: every row a patient.
         time: column with the time of the visit, for dates without a year.
+        source: how the table is read, where its header or encoding is not the usual one.
     """
 
     text: tuple[str, ...]
     keep: tuple[str, ...] = ()
     patient: str | None = None
     time: str | None = None
+    source: Source | None = None
 
 
 def treat_table(
@@ -123,6 +132,11 @@ def sample_table(path: Path, out: Path, plan: Plan, settings: Deid, count: int) 
     return len(drawn)
 
 
+def columns_of(text: tuple[str, ...]) -> Columns:
+    """Columns of a table of which only texts are known: a record's number is that of its row."""
+    return Columns(record_id="", text=text)
+
+
 def known_kinds() -> dict[str, str]:
     """Header → kind of identifier, from ``deid/tables/columns.csv``."""
     file = resources.files("emrobust.deid") / "tables" / "columns.csv"
@@ -154,10 +168,11 @@ class _Opened(NamedTuple):
 
 
 def _open(path: Path, plan: Plan) -> _Opened:
-    source = Source(path=path, columns=Columns(record_id="", text=plan.text))
+    source = plan.source or Source(path=path, columns=columns_of(plan.text))
     table = ingest.open_table(source, path)
     named = [*plan.text, *plan.keep, *filter(None, (plan.patient, plan.time))]
-    places = header.locate(list(dict.fromkeys(named)), table.header, table.name)
+    wanted = list(dict.fromkeys(named))
+    places = header.locate(wanted, table.header, table.name, table.top)
     kinds = known_kinds()
     known = {
         place: kinds[header.key(name)]
