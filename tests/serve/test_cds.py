@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import uuid
@@ -174,6 +175,51 @@ def test_another_patients_note_is_refused():
     ):
         with pytest.raises(ResourceError, match="2 patients"):
             cds.read(call(prefetch=wrong), VIEW)
+
+
+def document(visit, day):
+    data = base64.b64encode(f"胸痛{day}天".encode()).decode()
+    return {
+        "resourceType": "DocumentReference",
+        "id": f"d{day}",
+        "status": "current",
+        "subject": {"reference": "Patient/p1"},
+        "date": f"2026-11-{day:02d}",
+        "context": {"encounter": [{"reference": f"Encounter/{visit}"}]},
+        "content": [{"attachment": {"contentType": "text/plain", "data": data}}],
+    }
+
+
+def found(*resources):
+    return {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "entry": [{"resource": one} for one in resources],
+    }
+
+
+def test_the_newest_document_alone_is_read_and_tells_the_visit():
+    prefetch = {"encounter": VISIT, "documents": found(document("e0", 9), document("e0", 2))}
+    note = cds.read(call(prefetch=prefetch), VIEW)
+    assert (note.documents, note.basis) == (("胸痛9天",), ("DocumentReference/d9",))
+    assert (note.encounter, note.record_id) == ("Encounter/e0", "e0")
+
+
+def test_a_visit_that_starts_is_not_given_another_ones_note():
+    start = cds.service_of("emrobust-encounter-start")
+    context = {"userId": "Practitioner/7", "patientId": "p1", "encounterId": "e1"}
+
+    def read(**prefetch):
+        return cds.read(call(hook="encounter-start", context=context, prefetch=prefetch), start)
+
+    old = document("e0", 9)
+    with pytest.raises(ResourceError, match="another visit"):
+        read(documents=old)
+    with pytest.raises(ResourceError, match="another visit"):
+        read(encounter={**VISIT, "id": "e0"})
+    assert read(encounter=VISIT, documents=old).basis == ("Encounter/e1",)
+    note = read(encounter=VISIT, documents=found(old, document("e1", 2)))
+    assert (note.documents, note.encounter) == (("胸痛2天",), "Encounter/e1")
 
 
 def test_another_visits_note_and_another_hook_are_refused():

@@ -118,6 +118,52 @@ def test_the_visit_gives_its_number_and_earlier_diagnoses_follow_as_history():
     assert note.text("en").endswith("Past history: 高血压病，服药10年")
 
 
+def of_visit(visit, day, **more):
+    """A document of a visit, written on a day of November."""
+    date = f"2026-11-{day:02d}T08:00:00+08:00"
+    context = {"encounter": [{"reference": visit}]}
+    return document(f"第{day}日：{NOTE}", id=f"d{day}", date=date, context=context, **more)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_note_is_that_of_the_newest_documents_visit_whatever_the_order(turned):
+    old = encounter(id="e0", identifier=[{"value": "V0"}], period={"start": "2026-11-01"})
+    both = [
+        old, encounter(period={"start": "2026-11-09"}),
+        of_visit("Encounter/e1", 20), of_visit("Encounter/e0", 2), of_visit("Encounter/e1", 9),
+        condition("冠心病", encounter={"reference": "Encounter/e1"}),
+    ]  # fmt: skip
+    note = reading.of_bundle(bundle(*(reversed(both) if turned else both)))
+    assert (note.encounter, note.record_id) == ("Encounter/e1", "V20261120")
+    assert note.basis == ("DocumentReference/d9", "DocumentReference/d20")
+    assert note.text("zh") == f"第9日：{NOTE}\n第20日：{NOTE}"
+    assert note.date.startswith("2026-11-20")
+    only = reading.of_bundle(bundle(old, of_visit("Encounter/e9", 20)))
+    assert (only.encounter, only.record_id) == ("Encounter/e9", "e9")
+    # A document that names none of two visits may be of either.
+    unsure = reading.of_bundle(bundle(old, encounter(), document()))
+    assert (unsure.encounter, unsure.record_id, unsure.reason) == ("", "d1", "")
+    reasons = [
+        old,
+        encounter(period={"start": "2026-11-09T08:00:00Z"}, reasonCode=[{"text": "咳"}]),
+    ]
+    newest = reading.of_bundle(bundle(*(reversed(reasons) if turned else reasons)))
+    assert (newest.encounter, newest.text("zh")) == ("Encounter/e1", "咳")
+
+
+def test_a_visit_may_be_referred_to_by_its_address_in_the_bundle():
+    own = condition("冠心病", encounter={"reference": "urn:uuid:0"})
+    note = reading.of_bundle(bundle(encounter(), document(), own))
+    assert (note.encounter, note.history) == ("Encounter/e1", ())
+    assert (
+        reading.of_bundle(bundle(encounter(), of_visit("urn:uuid:0", 3))).record_id == "V20261120"
+    )
+
+
+def test_a_document_entered_in_error_is_not_read():
+    assert refused(document(docStatus="entered-in-error")).code == "required"
+
+
 def test_without_a_document_the_reason_of_the_visit_is_read():
     note = reading.of_bundle(bundle(encounter()))
     assert (note.text("zh"), note.basis) == ("胸痛3天", ("Encounter/e1",))

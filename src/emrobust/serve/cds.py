@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emrobust.serve.fhir import reading, writing
 from emrobust.serve.fhir.reading import Note
-from emrobust.serve.fhir.resources import Id, ResourceError
+from emrobust.serve.fhir.resources import Id
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.suggestions import Advice, Suggestion
 
@@ -121,7 +121,8 @@ def read(call: Call, service: Mapping[str, Any]) -> Note:
         if call.prefetch.get(key) is not None  # null: the client has no such data
         for one in reading.unpack(call.prefetch[key], f"prefetch.{key}")
     ]
-    note = reading.gather(found, call.context.patientId)
+    visit = call.context.encounterId if call.hook == "encounter-start" else ""
+    note = reading.gather(found, call.context.patientId, visit, newest=True)
     if note.is_blank:
         raise RefusedError(
             412,
@@ -130,12 +131,6 @@ def read(call: Call, service: Mapping[str, Any]) -> Note:
             "Send `documents` with the text inside (attachment.data), or `encounter` with a "
             "reason; nothing is fetched.",
         )
-    if call.context.encounterId:
-        visit = f"Encounter/{call.context.encounterId}"
-        if note.encounter and note.encounter != visit and call.hook == "encounter-start":
-            raise ResourceError(
-                "business-rule", "the note is of another visit", "", ("context.encounterId",)
-            )
     return note
 
 

@@ -1,20 +1,21 @@
 """Resources → the note that a model reads, whose it is, and what it rests on.
 
-A note is what current documents say; where none says anything, the reason of the visit. Diagnoses
-of earlier visits follow as past history; those of this visit do not, since they are what the
-model is asked for, nor do provisional ones, of which some may be the service's own.
-Everything must be of one patient.
+A note is what the current documents of one visit say, the newest one; where none says anything,
+the reason of the visit. Diagnoses of earlier visits follow as past history; those of this visit do
+not, since they are what the model is asked for, nor do provisional ones, of which some may be the
+service's own. Everything must be of one patient.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 from importlib import resources as files
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from emrobust.serve.fhir import attachment
 from emrobust.serve.fhir.resources import (
@@ -174,33 +175,122 @@ def unpack(value: Any, where: str) -> list[Found]:
     return [] if kind is None else [Found(where, parse(kind, value, where))]
 
 
-def gather(found: list[Found], patient: str = "") -> Note:
-    """One note of all that was found.
+def gather(found: list[Found], patient: str = "", visit: str = "", *, newest: bool = False) -> Note:
+    """One note of what was found of one visit.
+
+    The visit is the one that is wanted, else that of the newest document, else the newest
+    Encounter. A document that names none is of the only Encounter, where there is one.
 
     Args:
         found: resources of one patient.
         patient: id of the patient whose they must be, where that is known.
+        visit: id of the visit whose note it must be, where that is known.
+        newest: read the newest document alone.
 
     Raises:
-        ResourceError: no patient or several, or a document that cannot be decoded.
+        ResourceError: no patient or several, nothing is of the wanted visit but something of
+            another, or a document that cannot be decoded.
     """
-    note = Note(_subject(found, patient))
-    encounters = list(_of(found, Encounter))
-    if encounters:
-        where, visit = encounters[0]
-        reason = "；".join(filter(None, (concept.words() for concept in visit.reasonCode)))
-        numbers = [known.value for known in visit.identifier if _is_number(known.value)]
-        note = replace(
-            note,
-            reason=reason,
-            encounter=where.reference,
-            record_id=next(iter([*numbers, visit.id])) or None,
+    names = _Names(found)
+    note = Note(_subject(found, patient, names))
+    encounters = {
+        one.reference: encounter
+        for one, encounter in sorted(
+            _of(found, Encounter), key=lambda pair: _moment(pair[1].period.start)
         )
-    note = _with_documents(note, found)
-    note = _with_history(note, found)
+    }
+    written = sorted(_documents(found, names), key=lambda one: _moment(one.date))
+    wanted = f"Encounter/{visit}" if visit else ""
+    if len(encounters) == 1:
+        written = [one._replace(visit=one.visit or next(iter(encounters))) for one in written]
+    own = [one for one in written if not wanted or one.visit in ("", wanted)]
+    if wanted and not own and (written or encounters) and wanted not in encounters:
+        where = written[-1].where if written else "Encounter"
+        raise ResourceError("business-rule", "the note is of another visit", "", (where,))
+    last = own[-1].visit if own else next(reversed(encounters), "")
+    own = own[-1:] if newest else [one for one in own if one.visit == last]
+    note = _with_visit(note, wanted or last, encounters, own)
+    note = _with_documents(note, own)
+    note = _with_history(note, found, names)
     if not note.documents and note.reason:
-        note = replace(note, basis=(encounters[0][0].reference, *note.basis))
+        note = replace(note, basis=(note.encounter, *note.basis))
     return replace(note, basis=tuple(filter(None, note.basis)))
+
+
+class _Names:
+    """What is the same for all writings of a reference: ``Kind/id``, or the address in a bundle.
+
+    Args:
+        found: resources, some of which have an id and an address in their bundle.
+    """
+
+    def __init__(self, found: Iterable[Found]) -> None:
+        self._known = {one.url: one.reference for one in found if one.url and one.reference}
+
+    def __call__(self, reference: str) -> str:
+        """The one name; empty for an empty reference."""
+        match = _RELATIVE.search(reference)
+        return self._known.get(reference) or (match[1] if match else reference)
+
+
+class _Document(NamedTuple):
+    """A current document with a text.
+
+    Attributes:
+        where: FHIRPath.
+        text: what it says.
+        visit: the name of its visit; empty where it names none.
+        date: as FHIR writes it.
+        reference: how others refer to it.
+        id: its own.
+    """
+
+    where: str
+    text: str
+    visit: str
+    date: str
+    reference: str
+    id: str
+
+
+def _documents(found: Iterable[Found], names: _Names) -> Iterator[_Document]:
+    """Current documents and compositions that say something."""
+    for one in found:
+        document = one.resource
+        if isinstance(document, DocumentReference):
+            text, visits = _read_document(one.where, document), document.context.encounter
+        elif isinstance(document, Composition) and document.status != "entered-in-error":
+            text, visits = "\n".join(_sections(document.section)), (document.encounter,)
+        else:
+            continue
+        if text:
+            visit = next((name for of in visits if (name := names(of.reference))), "")
+            yield _Document(one.where, text, visit, document.date, one.reference, document.id)
+
+
+def _moment(date: str) -> datetime:
+    """When a FHIR date is, for an order; the first of all where it is not told or not readable."""
+    try:
+        whole = date if len(date) > len("2026-11") else f"{date}-01-01"[: len("2026-11-01")]
+        at = datetime.fromisoformat(whole)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _with_visit(
+    note: Note, visit: str, encounters: Mapping[str, Encounter], written: Sequence[_Document]
+) -> Note:
+    """The visit's number, else the newest document's, and what the patient came for."""
+    own = visit.rpartition("/")[2] if _RELATIVE.fullmatch(visit) else ""
+    numbers = [own, *(one.id for one in reversed(written))]
+    reason = ""
+    if (encounter := encounters.get(visit)) is not None:
+        known = [of.value for of in encounter.identifier if _is_number(of.value)]
+        numbers = [*known, encounter.id, *numbers]
+        reason = "；".join(filter(None, (concept.words() for concept in encounter.reasonCode)))
+    number = next(filter(None, numbers), None)
+    return replace(note, encounter=visit, record_id=number, reason=reason)
 
 
 def _is_number(value: str) -> bool:
@@ -212,34 +302,18 @@ def _of(found: Iterable[Found], kind: type[T]) -> Iterator[tuple[Found, T]]:
     return ((one, one.resource) for one in found if isinstance(one.resource, kind))
 
 
-def _with_documents(note: Note, found: list[Found]) -> Note:
-    """The texts of current documents and compositions."""
-    texts, basis, dates = [], [], [""]
-    for one in found:
-        document = one.resource
-        if isinstance(document, DocumentReference):
-            text, visits = _read_document(one.where, document), document.context.encounter
-        elif isinstance(document, Composition) and document.status != "entered-in-error":
-            text, visits = "\n".join(_sections(document.section)), (document.encounter,)
-        else:
-            continue
-        if not text:
-            continue
-        texts.append(text)
-        basis.append(one.reference)
-        dates.append(document.date)
-        visit = next((name for v in visits if (name := _relative(v.reference))), "")
-        note = replace(
-            note,
-            encounter=note.encounter or visit,
-            record_id=note.record_id or visit.partition("/")[2] or document.id or None,
-        )
-    return replace(note, documents=tuple(texts), basis=tuple(basis), date=max(dates))
+def _with_documents(note: Note, written: Sequence[_Document]) -> Note:
+    return replace(
+        note,
+        documents=tuple(one.text for one in written),
+        basis=tuple(one.reference for one in written),
+        date=written[-1].date if written else "",
+    )
 
 
 def _read_document(where: str, document: DocumentReference) -> str:
     """Its first readable form: several forms of a document say the same."""
-    if document.status != "current":
+    if document.status != "current" or document.docStatus == "entered-in-error":
         return ""
     for number, content in enumerate(document.content):
         if attachment.is_readable(content.attachment):
@@ -256,10 +330,10 @@ def _sections(sections: Iterable[Section]) -> Iterator[str]:
         yield from _sections(section.section)
 
 
-def _with_history(note: Note, found: list[Found]) -> Note:
+def _with_history(note: Note, found: list[Found], names: _Names) -> Note:
     history, basis = [], list(note.basis)
     for one, condition in _of(found, Condition):
-        now = note.encounter and _relative(condition.encounter.reference) == note.encounter
+        now = note.encounter and names(condition.encounter.reference) == note.encounter
         if now or condition.verificationStatus.has(*_UNCERTAIN):
             continue
         words = [condition.code.words(), *(known.text for known in condition.note)]
@@ -269,7 +343,7 @@ def _with_history(note: Note, found: list[Found]) -> Note:
     return replace(note, history=tuple(dict.fromkeys(history)), basis=tuple(basis))
 
 
-def _subject(found: list[Found], patient: str) -> dict[str, Any]:
+def _subject(found: list[Found], patient: str, known: _Names) -> dict[str, Any]:
     """The one patient that all resources name.
 
     Raises:
@@ -278,14 +352,12 @@ def _subject(found: list[Found], patient: str) -> dict[str, Any]:
     names: dict[str, tuple[dict[str, Any], str]] = {}
     if patient:
         names[f"Patient/{patient}"] = ({"reference": f"Patient/{patient}"}, "context.patientId")
-    aliases: dict[str, str] = {}
     for one, _ in _of(found, Patient):
         if name := one.reference:
-            aliases[one.url or name] = name
             names.setdefault(name, ({"reference": name}, one.where))
     for one in found:
         given = getattr(one.resource, "subject", None)
-        if isinstance(given, Reference) and (name := _name(given, aliases, one.where)):
+        if isinstance(given, Reference) and (name := _name(given, known, one.where)):
             plain = given.model_dump(exclude_defaults=True)
             names.setdefault(name, (plain, f"{one.where}.subject"))
     places = tuple(where for _, where in names.values())
@@ -307,11 +379,9 @@ def _subject(found: list[Found], patient: str) -> dict[str, Any]:
     return reference
 
 
-def _name(given: Reference, aliases: Mapping[str, str], where: str) -> str:
+def _name(given: Reference, known: _Names, where: str) -> str:
     """What is the same for all writings of a reference to one patient."""
-    if given.reference in aliases:
-        return aliases[given.reference]
-    name = _relative(given.reference)
+    name = known(given.reference)
     if name.startswith("urn:") or not name:
         return name or (
             given.identifier.value and f"{given.identifier.system}|{given.identifier.value}"
@@ -321,9 +391,3 @@ def _name(given: Reference, aliases: Mapping[str, str], where: str) -> str:
             "value", f"{where}.subject is no patient", "", (f"{where}.subject.reference",)
         )
     return name
-
-
-def _relative(reference: str) -> str:
-    """``Kind/id`` of an absolute or versioned reference; others as they are."""
-    match = _RELATIVE.search(reference)
-    return match[1] if match else reference

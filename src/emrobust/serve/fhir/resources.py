@@ -135,6 +135,7 @@ class DocumentReference(Resource):
 
     resourceType: Literal["DocumentReference"]  # noqa: N815
     status: Literal["current", "superseded", "entered-in-error"]
+    docStatus: str = ""  # noqa: N815
     subject: Reference = Reference()
     date: str = ""
     content: tuple[Content, ...] = Field(min_length=1)
@@ -152,12 +153,19 @@ class Composition(Resource):
     section: tuple[Section, ...] = ()
 
 
+class Period(Element):
+    """A time."""
+
+    start: str = ""
+
+
 class Encounter(Resource):
     """The visit; its reason is what the patient complains of."""
 
     resourceType: Literal["Encounter"]  # noqa: N815
     identifier: tuple[Identifier, ...] = ()
     subject: Reference = Reference()
+    period: Period = Period()
     reasonCode: tuple[Concept, ...] = ()  # noqa: N815
 
 
