@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from dataclasses import replace
 
 import pytest
 
+from emrobust.serve.store import Prediction
+from emrobust.serve.store.entries import new_id
 from emrobust.serve.suggestions import suggestion_id
 
 pytestmark = pytest.mark.anyio
@@ -175,6 +178,28 @@ async def test_feedback_is_kept_with_the_prediction(client, opened):
         ({**said, "prediction": "0193b0a0-0000-7000-8000-000000000001"}, 404),
     ):
         assert (await client.post("/v1/feedback", json=wrong)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"abstained": True}, "not sure"),
+        ({"chosen": ()}, "chose nothing"),
+        ({"shadow": True}, "shown to nobody"),
+    ],
+)
+async def test_what_was_not_offered_cannot_be_accepted(client, opened, more, says):
+    row = Prediction(
+        actor="clinician", task="diagnose", model="m@1", probabilities={"a": 0.9}, chosen=("a",)
+    )
+    hidden = replace(row, **more, id=new_id())
+    for one, status in ((row, 201), (hidden, 422)):
+        opened.store.record(one)
+        told = await client.post("/v1/feedback", json={"prediction": one.id, "verdict": "accepted"})
+        assert told.status_code == status
+    assert says in told.json()["detail"]
+    rejected = {"prediction": hidden.id, "verdict": "rejected"}
+    assert (await client.post("/v1/feedback", json=rejected)).status_code == 201
 
 
 async def test_a_text_loses_its_identifiers_and_none_is_kept(client, opened):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Literal, Self
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -57,6 +59,8 @@ class FeedbackTaken(BaseModel):
 async def take_feedback(given: FeedbackGiven, caller: Clinician, service: Service) -> FeedbackTaken:
     """Record a verdict on a prediction."""
     row = await asyncio.to_thread(service.store.prediction, given.prediction)
+    if given.verdict == "accepted":
+        _check_acceptable(row)
     _check(given.labels, str(row["model"]), service)
     entry = Feedback(
         actor=caller.actor,
@@ -67,6 +71,23 @@ async def take_feedback(given: FeedbackGiven, caller: Clinician, service: Servic
     )
     await service.record(entry)
     return FeedbackTaken(id=entry.id)
+
+
+def _check_acceptable(row: Mapping[str, Any]) -> None:
+    """Refuse to take for a doctor's word what the service did not say."""
+    result = json.loads(row["result"])
+    if result["shadow"]:
+        said = "a shadow version's prediction is shown to nobody"
+    elif result["abstained"] or not result["chosen"]:
+        said = "the model was not sure and chose nothing that could be accepted"
+    else:
+        return
+    raise RefusedError(
+        422,
+        "nothing_to_accept",
+        said,
+        "Send `changed` with the labels that are right, or `rejected`.",
+    )
 
 
 def _check(labels: list[str], model: str, service: room.Service) -> None:
