@@ -391,7 +391,7 @@ async def use(process: Process, texts: Sequence[str], seen: Seen, end: float) ->
             while time.perf_counter() < end:
                 seen.note(await line.post("/v1/diagnose", {"text": next(turn)}), 0.0)
                 if seen.accepted:
-                    given = {"prediction": seen.accepted[-1], "verdict": "accepted"}
+                    given = {"prediction": seen.accepted[-1], "verdict": "rejected"}
                     answer = await line.post("/v1/feedback", given)
                     if answer.status == 201:
                         seen.judged.append(json.loads(answer.body)["id"])
