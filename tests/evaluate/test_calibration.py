@@ -77,6 +77,15 @@ def test_every_calibrator_gives_probabilities_and_is_read_back_the_same(name, da
     assert np.array_equal(mapped.predicted, given.predicted)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_calibrator_makes_labels_tie_that_the_model_told_apart(name):
+    given = several(300)
+    found = kind(name)("multi").fit(given.truth, given.probability).apply(given.probability)
+    for before, after in zip(given.probability.T, found.T, strict=True):
+        order = np.argsort(before)
+        assert (np.diff(after[order])[np.diff(before[order]) > 1e-4] > 0).all()
+
+
 def test_temperature_finds_what_the_probabilities_were_sharpened_by():
     given = several(20_000)
     found = kind("temperature")("multi").fit(given.truth, given.probability)

@@ -18,12 +18,14 @@ from emrobust import package, runs
 from emrobust.cli import app
 from emrobust.errors import ConfigError, InputError, RunError, SourceError
 from emrobust.evaluate import run as evaluation
+from emrobust.evaluate.calibration import control
 from emrobust.onnx import engine, probe
 from emrobust.package import layout
 from emrobust.pipeline.evaluate import evaluate
 from emrobust.pipeline.export import export
 from emrobust.pipeline.predict import predict
 from emrobust.pipeline.train import train
+from emrobust.serve.diagnosis import diagnose
 from emrobust.train import run as training
 
 MODELS = ("tfidf", "textcnn", "bilstm", "transformer")
@@ -58,16 +60,22 @@ def test_it_gives_the_numbers_of_its_run(model, runs_of, packages, easy):
     np.testing.assert_allclose(alone, expected[0], atol=1e-5)
 
 
-def test_sets_hold_what_they_promise(packages, easy):
+def test_sets_hold_what_they_promise(packages, runs_of, easy):
     loaded = package.load(packages("tfidf").folder)
     texts, _, truth = easy(300, 4)
     columns = [("cold", "stomach", "heart", "skin").index(name) for name in loaded.names]
-    probability, _ = loaded.score(texts)
-    inside = loaded.sets(probability, 0.9)
+    own = loaded.predict_proba(texts)
+    inside = loaded.sets(own, 0.9)
     assert (inside & truth[:, columns]).sum() / truth.sum() > 0.85
-    assert inside.sum() <= loaded.sets(probability, 0.95).sum()
+    assert inside.sum() <= loaded.sets(own, 0.95).sum()
     with pytest.raises(InputError, match=r"no prediction sets for 0\.7"):
-        loaded.sets(probability, 0.7)
+        loaded.sets(own, 0.7)
+    # A calibrator saw the validation records, on which the promise is made.
+    validation = evaluation.read(runs_of("tfidf"), split="validation").predictions
+    assert loaded.guarantees[0.9].cut == control(validation, 0.9).cut
+    for row in own[:20]:
+        found = diagnose(loaded, row, coverage=0.9, widest=10).inside
+        assert np.array_equal(found, row >= loaded.guarantees[0.9].cut)
 
 
 @pytest.mark.parametrize("model", ["tfidf", "textcnn", "transformer"])

@@ -150,7 +150,7 @@ def collect(of: Material) -> Evidence:
         if choice is None
         else attempt("calibration", lambda: _calibrated(of, choice), None),
         coverage=settings.coverage,
-        sets=() if choice is None else attempt("sets", lambda: _sets(of, choice), ()),
+        sets=() if choice is None else attempt("sets", lambda: _sets(of), ()),
         risk=risk_coverage(given),
         suites=attempt("suites", lambda: _suites(of, missing), ()),
         fairness=slices.measure_groups(given, aspects, settings=settings, seed=seed)
@@ -214,14 +214,12 @@ def _errors(of: Predictions, bins: int) -> dict[str, float]:
     return found
 
 
-def _sets(of: Material, choice: Choice) -> tuple[SetSizes, ...]:
-    """Sets by target, calibrated on probabilities that no fit saw the patient of."""
-    validation = evaluation.read(of.run, split="validation").predictions
-    calibrating = replace(validation, probability=choice.held_out)
+def _sets(of: Material) -> tuple[SetSizes, ...]:
+    """Sets by target, of the model's own probabilities."""
+    calibrating = evaluation.read(of.run, split="validation").predictions
+    given = of.of_run.raw or of.of_run.predictions
     targets = sorted({*_TARGETS, of.run.project.evaluate.coverage})
-    return tuple(
-        measure_sets(of.of_run.predictions, control(calibrating, target)) for target in targets
-    )
+    return tuple(measure_sets(given, control(calibrating, target)) for target in targets)
 
 
 def _suites(of: Material, missing: dict[str, str]) -> tuple[suites.SuiteScore, ...]:

@@ -47,7 +47,9 @@ def write(run: Run, target: Path, notes: list[str]) -> None:
 
 
 def _write_promises(run: Run, calibrator: str, target: Path, notes: list[str]) -> dict[str, float]:
-    """Prediction sets and the cut of abstention, from what no fit saw the patient of.
+    """Prediction sets of the model's own probabilities, and the cut of abstention.
+
+    The cut is of calibrated probabilities: it is chosen on those that no fit saw the patient of.
 
     Returns:
         how often the service abstains on validation records; nothing where there are no promises.
@@ -59,20 +61,22 @@ def _write_promises(run: Run, calibrator: str, target: Path, notes: list[str]) -
         validation = evaluation.read(run, split="validation").predictions
         calibrating = replace(validation, probability=choice.held_out)
         test = evaluation.read(run, calibrator=choice.calibrator).predictions
-        found = _sets(run, calibrating, test)
+        found = _sets(run, validation, evaluation.read(run).predictions)
         silence = _silence(run, calibrating, test, notes)
         runs.write_json(target / layout.ABSTENTION, silence)
-        silent["abstained"] = round(_silent(calibrating, silence["cut"]), _DECIMALS)
+        sizes = sets(validation.probability, control(validation, _SHOWN), validation.task).sum(
+            axis=1
+        )
+        silent["abstained"] = round(_silent(calibrating, sizes, silence["cut"]), _DECIMALS)
     except InputError as error:
         notes.append(f"No prediction sets and no abstention: {error.message}.")
     runs.write_json(target / layout.CONFORMAL, {"unit": "patient", "sets": found})
     return silent
 
 
-def _silent(given: Predictions, cut: float | None) -> float:
+def _silent(given: Predictions, sizes: np.ndarray, cut: float | None) -> float:
     """Share of records on which the service abstains by its own defaults."""
     sure = certainty(given.probability, given.predicted, given.task)
-    sizes = sets(given.probability, control(given, _SHOWN), given.task).sum(axis=1)
     empty = given.predicted.sum(axis=1) == 0
     return float((empty | (sure < (-np.inf if cut is None else cut)) | (sizes > _WIDEST)).mean())
 

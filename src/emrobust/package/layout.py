@@ -63,7 +63,7 @@ MODEL = "model"
 DIGEST = "manifest.sha256"
 
 WHAT = "emrobust package"
-VERSION = 2
+VERSION = 3
 
 
 def is_package(folder: Path) -> bool:

@@ -97,11 +97,11 @@ class Package:
         own = self.predict_proba(texts)
         return self.calibrate(own), self.decide(own)
 
-    def sets(self, probability: np.ndarray, target: float) -> np.ndarray:
+    def sets(self, own: np.ndarray, target: float) -> np.ndarray:
         """The labels that hold the true ones as often as promised, uint8 [texts, labels].
 
         Args:
-            probability: calibrated.
+            own: the model's own probabilities, as of `predict_proba`.
             target: one of ``guarantees``.
 
         Raises:
@@ -112,7 +112,7 @@ class Package:
             raise InputError(
                 f"the package has no prediction sets for {target}", f"Known are: {known}."
             )
-        return sets(probability, self.guarantees[target], self.task)
+        return sets(own, self.guarantees[target], self.task)
 
     def abstain(self, probability: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Whether the model is too uncertain of a record to decide it, bool [texts].

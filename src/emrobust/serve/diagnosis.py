@@ -54,7 +54,7 @@ def diagnose(
     row = own[None].astype(np.float64)
     probability = package.calibrate(row)
     chosen = package.decide(own[None])[0].astype(bool)
-    inside = None if coverage is None else package.sets(probability, coverage)[0].astype(bool)
+    inside = None if coverage is None else package.sets(row, coverage)[0].astype(bool)
     reasons = []
     if not chosen.any():
         reasons.append("nothing_chosen")

@@ -29,7 +29,7 @@ class Choice:
         calibrator: the chosen one.
         scores: name → nll, brier and ece of each candidate on folds that did not fit it.
         held_out: the chosen one's probabilities [n, K] of the same records, each from a fit
-            that did not see its patient: what conformal sets are calibrated on.
+            that did not see its patient: what the cut of abstention is chosen on.
         records: validation records.
         patients: their patients.
     """

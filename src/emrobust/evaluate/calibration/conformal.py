@@ -75,7 +75,8 @@ def control(given: Predictions, target: float, method: Method = "lac", seed: int
     """The highest cut that keeps the promise, from calibration records.
 
     Args:
-        given: calibrated probabilities of records that trained nothing.
+        given: the model's own probabilities of records that trained nothing. Not calibrated ones,
+            since the promise needs scores that did not see the records it is made on.
         target: above 0.5 and below 1.
         method: ``aps`` for a single-label task only.
         seed: of the random tie-breaking of APS.
