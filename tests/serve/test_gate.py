@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from emrobust import runs
 from emrobust.errors import ConfigError, DeniedError, UnavailableError
 from emrobust.serve import settings
-from emrobust.serve.gate import Buckets
+from emrobust.serve.gate import Buckets, Gate
 from emrobust.serve.problem import RefusedError
-from emrobust.serve.settings import SignIn
+from emrobust.serve.settings import Limits, SignIn
 from emrobust.serve.sign_in import TokenReader
 from emrobust.serve.store import clock, keys
 
@@ -68,6 +68,10 @@ async def test_a_burst_of_requests_asks_the_store_for_a_key_once(client, opened,
     assert len(asked) == 1
 
 
+def me(client, token):
+    return client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+
+
 class TestLimits:
     @pytest.fixture
     def options(self):
@@ -85,16 +89,44 @@ class TestLimits:
         codes = [(await client.get("/v1/me", headers=wrong)).status_code for _ in range(4)]
         assert codes == [401, 401, 429, 429]
 
-    async def test_many_keys_cannot_be_tried_at_once(self, client, opened, monkeypatch):
-        asked = []
-        admit = opened.store.doorkeeper.admit
-        monkeypatch.setattr(
-            opened.store.doorkeeper, "admit", lambda t: (asked.append(t), admit(t))[1]
+    @pytest.fixture
+    def asked(self, opened, monkeypatch):
+        """The keys that were held against a hash, and how often all prefixes were read."""
+        doorkeeper = opened.store.doorkeeper
+        admit, prefixes = doorkeeper.admit, doorkeeper.prefixes
+        seen = []
+        monkeypatch.setattr(doorkeeper, "admit", lambda t: (seen.append(t), admit(t))[1])
+        monkeypatch.setattr(doorkeeper, "prefixes", lambda: (seen.append("all"), prefixes())[1])
+        return seen
+
+    async def test_many_secrets_of_a_key_cannot_be_tried_at_once(self, client, tokens, asked):
+        answers = await asyncio.gather(
+            *(me(client, f"{tokens['clinician']}{number}") for number in range(20))
         )
-        wrong = [{"Authorization": f"Bearer emr_aaaaaaaaaaaa_{number}"} for number in range(20)]
-        answers = await asyncio.gather(*(client.get("/v1/me", headers=of) for of in wrong))
         codes = [answer.status_code for answer in answers]
-        assert (codes.count(401), codes.count(429), len(asked)) == (2, 18, 2)
+        assert (codes.count(401), codes.count(429), len(asked)) == (2, 18, 1 + 2)
+        assert "wrong secret" in answers[-1].json()["detail"]
+        assert (await me(client, tokens["reviewer"])).status_code == 200
+
+    async def test_keys_that_are_made_up_cost_next_to_nothing(self, client, asked):
+        answers = await asyncio.gather(*(me(client, f"emr_{n:012}_x") for n in range(20)))
+        codes = [answer.status_code for answer in answers]
+        assert (codes.count(401), codes.count(429), asked) == (2, 18, ["all"])
+
+    async def test_who_sends_wrong_keys_locks_nobody_else_out(self, client, opened, tokens):
+        for number in range(6):
+            await me(client, f"emr_bad_{number}")
+            await me(client, f"{tokens['administrator']}x")
+        for role in ("clinician", "reviewer"):
+            assert (await me(client, tokens[role])).status_code == 200, role
+        new, _ = keys.add(opened.store.database, name="new", role="clinician", actor="test")
+        assert (await me(client, new)).status_code == 200
+
+    async def test_many_right_keys_may_come_at_once(self, client, opened):
+        base = opened.store.database
+        made = [keys.add(base, name=str(n), role="clinician", actor="test")[0] for n in range(30)]
+        answers = await asyncio.gather(*(me(client, token) for token in made))
+        assert [answer.status_code for answer in answers] == [200] * 30
 
     async def test_a_right_key_does_not_count_as_wrong(self, client, as_role):
         for _ in range(3):
@@ -141,6 +173,15 @@ def reader(private, tmp_path):
     runs.write_json(tmp_path / "keys.json", public(private))
     given = {"issuer": ISSUER, "audience": AUDIENCE, "keys_file": tmp_path / "keys.json"}
     return lambda **more: TokenReader(SignIn.model_validate({**given, **more}))
+
+
+async def test_a_token_that_is_over_locks_nobody_at_its_address_out(opened, reader, private):
+    gate = Gate(opened.store.doorkeeper, Limits(failures=2), reader())
+    for refusal in (DeniedError, DeniedError, RefusedError):
+        with pytest.raises(refusal):
+            await gate.admit(token(private, exp=1), "10.0.0.1")
+    assert (await gate.admit(token(private), "10.0.0.1")).actor == "oidc dr.a"
+    gate.close()
 
 
 async def test_a_token_of_the_sign_in_names_its_caller(reader, private):

@@ -22,12 +22,15 @@ from emrobust.serve.caller import Caller
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.settings import Limits
 from emrobust.serve.sign_in import TokenReader
+from emrobust.serve.store import keys
 from emrobust.serve.store.keys import START, ApiKey, Doorkeeper, Role
 
 __all__ = ["Administrator", "Caller", "Clinician", "Gate", "Reviewer"]
 
 _MOST_BUCKETS = 10_000
-_WRONG = "too many wrong keys came from this address"
+_REREAD_SECONDS = 0.2  # between two looks for keys that are new
+_WRONG_OFTEN = "too many wrong keys came from this address"
+_REFUSED_OFTEN = "this key came too often from this address with a wrong secret, or after its end"
 
 
 @final
@@ -38,10 +41,6 @@ class Buckets:
         self._rate = rate
         self._burst = burst
         self._levels: dict[str, tuple[float, float]] = {}
-
-    def wait(self, name: str) -> float:
-        """Seconds until a name's bucket has one; 0 where it has."""
-        return max(1.0 - self._level(name, time.monotonic()), 0.0) / self._rate
 
     def take(self, name: str) -> float:
         """Take one from a name's bucket; seconds until there is one, 0 where there was."""
@@ -71,8 +70,49 @@ class Buckets:
 
 
 @final
+class Prefixes:
+    """Which keys there are, by their prefixes.
+
+    They are kept in memory, since a key is never taken out of the store. A prefix that is not among
+    them may be a new key's, so they are read again: once for all who wait, a few times a second at
+    most. So a flood of made-up keys costs the store no more than one of them does.
+
+    Args:
+        read: reads all of them.
+    """
+
+    def __init__(self, read: Callable[[], Awaitable[frozenset[str]]]) -> None:
+        self._read = read
+        self._known: frozenset[str] = frozenset()
+        self._at = -math.inf
+        self._reading = asyncio.Lock()
+
+    async def knows(self, prefix: str) -> bool:
+        """Whether the store has a key with this prefix.
+
+        Raises:
+            UnavailableError: the store is away.
+        """
+        asked = time.monotonic()
+        if prefix not in self._known:
+            async with self._reading:
+                if self._at <= asked:  # else somebody has read them meanwhile
+                    await asyncio.sleep(self._at + _REREAD_SECONDS - time.monotonic())
+                    began = time.monotonic()
+                    self._known = await self._read()
+                    self._at = began
+        return prefix in self._known
+
+
+@final
 class Gate:
     """Tells who a caller is, and how much they may ask.
+
+    A whole ward, an integration engine or a proxy is one address, so nobody may be refused for what
+    others at the address send. A wrong key, or token of the sign-in, is counted after it was found
+    wrong: that costs less than the request did. Only a secret that is to be held against a key's
+    hash is counted before, since that takes the processor for a while; it is counted by address and
+    key, and it is the owner of this key alone who waits for whoever else sends it there.
 
     Args:
         doorkeeper: knows the API keys.
@@ -89,6 +129,7 @@ class Gate:
         self._failures = Buckets(limits.failures / 60, limits.failures)
         # argon2 takes the processor for a while, so it has one thread and no more.
         self._pool = ThreadPoolExecutor(1, "emrobust-keys")
+        self._prefixes = Prefixes(self._read_prefixes)
         self._asking: dict[str, asyncio.Future[ApiKey]] = {}
 
     async def admit(self, token: str | None, address: str) -> Caller:
@@ -96,7 +137,7 @@ class Gate:
 
         Args:
             token: as it was sent.
-            address: from where; wrong keys are counted by it.
+            address: from where; wrong keys are counted by it, see `Gate`.
 
         Raises:
             DeniedError: no key, or one that is unknown, expired or revoked.
@@ -118,12 +159,10 @@ class Gate:
             DeniedError: by ``read``.
             RefusedError: too many requests, or too many refused ones (429).
         """
-        if wait := self._failures.wait(address):
-            raise _too_many(_WRONG, wait)
         try:
             caller = read()
         except DeniedError:
-            self._failures.take(address)
+            self._count_wrong(address)
             raise
         self._charge(caller)
         return caller
@@ -136,36 +175,46 @@ class Gate:
         known = self._doorkeeper.recall(token)
         if known is not None:
             return _of_key(known)
-        if self._sign_in is None or token.startswith(f"{START}_"):
-            return _of_key(await self._look_up(token, address))
-        if wait := self._failures.wait(address):
-            raise _too_many(_WRONG, wait)
         try:
-            return await self._sign_in.admit(token)
+            if self._sign_in is not None and not token.startswith(f"{START}_"):
+                return await self._sign_in.admit(token)
+            prefix, _ = keys.split(token)
+            if not await self._prefixes.knows(prefix):
+                raise keys.unknown()
         except DeniedError:
-            self._failures.take(address)
+            self._count_wrong(address)
             raise
+        return _of_key(await self._look_up(token, f"{address} {prefix}"))
 
-    async def _look_up(self, token: str, address: str) -> ApiKey:
+    def _count_wrong(self, address: str) -> None:
+        """Count a wrong key; who sends many is told so in place of what is wrong."""
+        if wait := self._failures.take(address):
+            raise _too_many(_WRONG_OFTEN, wait) from None
+
+    async def _look_up(self, token: str, place: str) -> ApiKey:
         """Ask the store, once for all requests with the same key that wait for it.
 
-        A key counts as wrong until it is known to be right, or many could be tried at once.
+        A secret counts as wrong until it is known to be right, or many could be tried at once.
         """
         running = self._asking.get(token)
         if running is None:
-            if wait := self._failures.take(address):
-                raise _too_many(_WRONG, wait)
+            if wait := self._failures.take(place):
+                raise _too_many(_REFUSED_OFTEN, wait)
             loop = asyncio.get_running_loop()
             running = loop.run_in_executor(self._pool, self._doorkeeper.admit, token)
             self._asking[token] = running
-            running.add_done_callback(lambda done: self._settle(token, address, done))
+            running.add_done_callback(lambda done: self._settle(token, place, done))
         return await asyncio.shield(running)
 
-    def _settle(self, token: str, address: str, done: asyncio.Future[ApiKey]) -> None:
+    def _settle(self, token: str, place: str, done: asyncio.Future[ApiKey]) -> None:
         del self._asking[token]
         # Asked for here, since nobody may be left who does.
         if done.cancelled() or not isinstance(done.exception(), DeniedError):
-            self._failures.give(address)
+            self._failures.give(place)
+
+    async def _read_prefixes(self) -> frozenset[str]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._doorkeeper.prefixes)
 
     def close(self) -> None:
         """Stop the thread."""

@@ -64,7 +64,9 @@ class Limits(Section):
     batch: int = Field(32, ge=1, le=1024, description="most texts that a model reads at once")
     rate: float = Field(50.0, gt=0.0, description="requests a second of a caller, in the long run")
     burst: int = Field(200, ge=1, description="requests of a caller at once")
-    failures: int = Field(20, ge=1, description="wrong keys a minute from one address")
+    failures: int = Field(
+        20, ge=1, description="wrong keys, or wrong secrets of one key, a minute from one address"
+    )
     set_labels: int = Field(10, ge=1, description="a larger prediction set is abstention")
 
 

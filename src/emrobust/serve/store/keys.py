@@ -160,21 +160,44 @@ class Doorkeeper:
                 self._known.clear()
             self._known[mark] = (time.monotonic() + REMEMBERED_SECONDS, key)
 
+    def prefixes(self) -> frozenset[str]:
+        """The prefixes of all keys, revoked ones too; the secret behind any other is not looked at.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
+        with self._database.read() as connection:
+            return frozenset(connection.execute(sa.select(KEYS.c.prefix)).scalars())
+
     def _look_up(self, token: str) -> ApiKey:
-        start, _, rest = token.partition("_")
-        prefix, _, secret = rest.partition("_")
-        denied = DeniedError("the API key is unknown", "Ask an administrator for one.")
-        if start != START or not secret or not prefix.isalnum():
-            raise denied
+        prefix, secret = split(token)
         with self._database.read() as connection:
             found = connection.execute(sa.select(KEYS).where(KEYS.c.prefix == prefix)).one_or_none()
         if found is None:
-            raise denied
+            raise unknown()
         try:
             _HASHER.verify(found.hash, secret)
         except (VerificationError, InvalidHashError):
-            raise denied from None
+            raise unknown() from None
         return _read(found)
+
+
+def split(token: str) -> tuple[str, str]:
+    """The prefix and the secret of a key.
+
+    Raises:
+        DeniedError: it does not look like a key.
+    """
+    start, _, rest = token.partition("_")
+    prefix, _, secret = rest.partition("_")
+    if start != START or not secret or not prefix.isalnum():
+        raise unknown()
+    return prefix, secret
+
+
+def unknown() -> DeniedError:
+    """What is said of a wrong key, whatever is wrong with it."""
+    return DeniedError("the API key is unknown", "Ask an administrator for one.")
 
 
 def _tell(
