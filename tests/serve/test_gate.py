@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from emrobust import runs
 from emrobust.errors import ConfigError, DeniedError, UnavailableError
 from emrobust.serve import settings
-from emrobust.serve.gate import Buckets, Gate
+from emrobust.serve.caller import Caller
+from emrobust.serve.gate import Buckets, Gate, Prefixes
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.settings import Limits, SignIn
 from emrobust.serve.sign_in import TokenReader
@@ -133,6 +134,36 @@ class TestLimits:
             for role in ("clinician", "reviewer", "administrator"):
                 answer = await client.get("/v1/me", headers=as_role(role))
                 assert answer.status_code == 200
+
+
+async def test_what_others_sign_wrongly_locks_nobody_out(opened):
+    gate = Gate(opened.store.doorkeeper, Limits(failures=2))
+    client = Caller("cds his-1", "clinician", "his")
+
+    def refuse():
+        raise DeniedError("the client's token is not accepted")
+
+    for refusal in (DeniedError, DeniedError, RefusedError):
+        with pytest.raises(refusal):
+            gate.admit_by(refuse, "10.0.0.1")
+    assert gate.admit_by(lambda: client, "10.0.0.1") is client
+    gate.close()
+
+
+async def test_no_key_is_called_unknown_since_the_store_was_away():
+    found = [UnavailableError("away"), frozenset({"a"})]
+
+    async def read():
+        await asyncio.sleep(0)
+        if isinstance(told := found.pop(0), Exception):
+            raise told
+        return told
+
+    prefixes = Prefixes(read)
+    asked = await asyncio.gather(*(prefixes.knows("a") for _ in range(3)), return_exceptions=True)
+    assert isinstance(asked[0], UnavailableError)
+    assert asked[1:] == [True, True]
+    assert not found
 
 
 def test_buckets_fill_again_and_do_not_grow_for_ever(monkeypatch):
