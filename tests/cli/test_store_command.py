@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from emrobust.cli import app
-from emrobust.errors import ChainError, StoreError
+from emrobust.errors import ChainError, InputError, StoreError
 from emrobust.serve import store
 from emrobust.serve.store import keys
 
@@ -78,3 +78,27 @@ def test_a_changed_log_and_an_absent_store_are_told(tmp_path):
     with pytest.raises(ChainError, match="row 1 of the audit log") as caught:
         run("audit", "verify", url)
     assert caught.value.exit_code == 1
+
+
+def test_an_anchor_follows_its_log_and_outlives_one_that_was_cut(tmp_path):
+    url, anchor = str(tmp_path / "s.db"), tmp_path / "anchor.json"
+    daily = ("audit", "verify", url, "--write-anchor", str(anchor))
+    run("store", "upgrade", url)
+    run("keys", "add", url, "--name", "a")
+    assert "the first there" in run(*daily)
+    run("keys", "add", url, "--name", "b")
+    assert "the first there" not in run(*daily)
+    assert store.read_anchor(anchor).rows == 2
+    database = store.connect(url)
+    with database.write() as connection:
+        connection.execute(sa.text("DROP TRIGGER audit_no_delete"))
+        connection.execute(sa.text("DELETE FROM audit WHERE seq = 2"))
+    database.close()
+    run("audit", "verify", url)  # the chain alone cannot know
+    with pytest.raises(ChainError, match="ends at row 1; its anchor knows 2 rows"):
+        run(*daily)
+    assert store.read_anchor(anchor).rows == 2
+    anchor.write_text("a file of something else", encoding="utf-8")
+    with pytest.raises(InputError):
+        run(*daily)
+    assert anchor.read_text(encoding="utf-8") == "a file of something else"

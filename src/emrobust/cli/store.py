@@ -54,15 +54,21 @@ def run_verify(
     ] = None,
     write_anchor: Annotated[
         Path | None,
-        typer.Option("--write-anchor", help="File to write if all is well; keep it elsewhere."),
+        typer.Option(
+            "--write-anchor",
+            help="File to write if all is well, or to bring up to date if the log still begins as "
+            "it says; keep it elsewhere.",
+        ),
     ] = None,
 ) -> None:
     """Prove that no row of the audit log was changed, left out or put in."""
     from emrobust.serve import store
 
     database = _open(url)
-    known = None if anchor is None else store.read_anchor(anchor)
-    verified = store.verify(database, known)
+    # An anchor that is there already is what a log that was cut off must not replace.
+    before = write_anchor if write_anchor is not None and write_anchor.exists() else None
+    known = [store.read_anchor(path) for path in (anchor, before) if path is not None]
+    verified = store.verify(database, *known)
     typer.echo(f"{verified.rows:,} rows, none changed; head {verified.head}")
     typer.echo(
         f"{verified.kept:,} predictions and feedback as the log says, "
@@ -70,7 +76,7 @@ def run_verify(
     )
     if write_anchor is not None:
         store.write_anchor(write_anchor, verified.anchor())
-        typer.echo(f"anchor: {write_anchor}")
+        typer.echo(f"anchor: {write_anchor}{', the first there' if before is None else ''}")
 
 
 @keys_app.command(name="add")

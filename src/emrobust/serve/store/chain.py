@@ -79,15 +79,19 @@ def append(database: Database, connection: sa.Connection, rows: Sequence[dict[st
         connection.execute(sa.insert(AUDIT), linked)
 
 
-def verify(database: Database, anchor: Anchor | None = None) -> Verified:
+def verify(database: Database, *anchors: Anchor) -> Verified:
     """Walk the whole chain, then hold predictions and feedback against it; memory stays flat.
+
+    Args:
+        database: where the log is.
+        anchors: what must be the log's beginning, each.
 
     Raises:
         ChainError: names the first row that is not what was written, or is missing.
     """
     with database.snapshot() as connection:
         with _stream(connection, sa.select(AUDIT).order_by(AUDIT.c.seq)) as log:
-            rows, head = follow(log, anchor)
+            rows, head = follow(log, *anchors)
         kept = removed = 0
         for action, table in _RECORDED:
             present = _compare(connection, table, action)
@@ -97,7 +101,7 @@ def verify(database: Database, anchor: Anchor | None = None) -> Verified:
     return Verified(rows, head, kept, removed)
 
 
-def follow(rows: Iterable[Mapping[str, Any]], anchor: Anchor | None = None) -> tuple[int, str]:
+def follow(rows: Iterable[Mapping[str, Any]], *anchors: Anchor) -> tuple[int, str]:
     """The number of rows and the last hash of a chain, given in order.
 
     Raises:
@@ -113,14 +117,14 @@ def follow(rows: Iterable[Mapping[str, Any]], anchor: Anchor | None = None) -> t
                 f"row {number} of the audit log, or a row before it, is not what was written",
                 _TAMPERED,
             )
-        if anchor is not None and anchor.rows == number and anchor.head != previous:
+        if any(anchor.rows == number and anchor.head != previous for anchor in anchors):
             raise ChainError(
                 f"rows 1 to {number} of the audit log are not those of the anchor", _TAMPERED
             )
-    if anchor is not None and number < anchor.rows:
+    known = max((anchor.rows for anchor in anchors), default=0)
+    if number < known:
         raise ChainError(
-            f"the audit log ends at row {number}; its anchor knows {anchor.rows} rows",
-            _TAMPERED,
+            f"the audit log ends at row {number}; its anchor knows {known} rows", _TAMPERED
         )
     return number, previous
 
