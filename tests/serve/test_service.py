@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import shutil
@@ -214,9 +215,8 @@ async def test_a_version_is_switched_under_requests_without_a_failure(two, serve
             place = f"/v1/models/clinic/versions/{other}"
             assert (await client.put(place, json={"state": "retired"})).status_code == 200
             added = {"path": str(served_package), "name": "clinic", "version": other}
-            assert (await client.post("/v1/models", json=added)).status_code == 201
-            ready = await client.put(place, json={"state": "ready"})
-            assert ready.status_code == 200
+            again = await client.post("/v1/models", json=added)
+            assert (again.status_code, again.json()["state"]) == (201, "ready")
         stop = True
         await asyncio.gather(*asking)
         assert set(codes) == {200}
@@ -250,6 +250,25 @@ def test_a_restart_goes_on_with_what_answered(two, served_package):
     again = service.open_service(two.settings, [Wanted(served_package, "clinic", "1")])
     assert again.catalog.find().full_name == "clinic@2"
     again.store.close()
+
+
+def test_the_way_back_outlives_a_restart_and_a_retired_version_does_not(two, tmp_path):
+    base = two.store.database
+    store.versions.switch(base, name="clinic", version="2", state="active", actor="test")
+    two.store.close()
+    moved = shutil.copytree(two.catalog.find().package.folder, tmp_path / "moved")
+    again = service.open_service(two.settings, [])
+    assert {of.full_name: of.version.state for of in again.catalog} == {
+        "clinic@1": "ready", "clinic@2": "active",
+    }  # fmt: skip
+    store.versions.switch(base, name="clinic", version="1", state="retired", actor="test")
+    again.store.close()
+    with contextlib.closing(service.open_service(two.settings, []).store):
+        assert [v.state for v in store.versions.every(base)] == ["retired", "active"]
+    last = service.open_service(two.settings, [Wanted(moved, "clinic", "1")])
+    found = last.catalog.find("clinic@1").version
+    assert (found.state, found.path) == ("ready", str(moved))
+    last.store.close()
 
 
 def test_a_changed_package_is_refused_at_the_start(served_package, tmp_path):

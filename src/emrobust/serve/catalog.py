@@ -150,7 +150,7 @@ class Catalog:
         return iter(self._served.values())
 
     def open(self, candidates: Sequence[Candidate]) -> None:
-        """Load these packages, and those that the store knows as active or shadow.
+        """Load these packages, and those that the store knows and that are not retired.
 
         Raises:
             RunError: a package does not pass its own test.
@@ -168,10 +168,13 @@ class Catalog:
         self._default = loaded[0].version.name if loaded else names[0]
 
     def _remember(self) -> None:
-        """Load what answered or shadowed when the service last ran, as far as it is still there."""
+        """Load what was loaded when the service last ran, as far as it is still there.
+
+        Versions that wait too: the one that answered before is the way back.
+        """
         for version in versions.every(self._database):
             known = (version.name, version.version) in self._served
-            if known or version.state not in ("active", "shadow"):
+            if known or version.state == "retired":
                 continue
             try:
                 self._put(self._load(version))

@@ -68,6 +68,8 @@ def test_one_version_of_a_model_is_active(opened, base):
     assert made.full_name == "zh@2"
     again = versions.register(base, name="zh", version="2", checksum="ab", path="/p", actor="y")
     assert again == made
+    moved = versions.register(base, name="zh", version="2", checksum="ab", path="/q", actor="y")
+    assert (moved.path, moved.at, moved.actor) == ("/q", made.at, "x")
     with pytest.raises(StoreError, match="another checksum"):
         versions.register(base, name="zh", version="2", checksum="cd", path="/p", actor="x")
 
@@ -79,6 +81,10 @@ def test_one_version_of_a_model_is_active(opened, base):
     assert switch("2", "shadow") == ["active", "shadow"]
     assert switch("2", "active") == ["ready", "active"]
     assert switch("1", "retired") == ["retired", "active"]
+    back = versions.register(base, name="zh", version="1", checksum="ab", path="/p", actor="y")
+    assert (back.state, back.actor) == ("ready", "y")
+    assert versions.every(base, "zh")[0] == back
+    assert opened.audit()[-1]["action"] == "model ready"
     with pytest.raises(NotFoundError):
         switch("3", "active")
     with pytest.raises(InputError, match="no state"):

@@ -2,12 +2,12 @@
 
 ready ⇄ active     one version of a name answers
 ready ⇄ shadow     scores silently beside it
-any   → retired    is not loaded any more
+any   → retired    is not loaded any more, until it is registered again
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
@@ -53,7 +53,9 @@ class Version:
 def register(
     database: Database, *, name: str, version: str, checksum: str, path: str, actor: str
 ) -> Version:
-    """Make a version known as ready; one that is known already stays as it is.
+    """Make a version known as ready; one that is known already keeps its state, unless retired.
+
+    Its folder is the one that is given, since it may have been moved.
 
     Raises:
         StoreError: the same version is known with another checksum.
@@ -71,9 +73,7 @@ def register(
     with database.write() as connection:
         database.lock(connection)
         found = (
-            connection.execute(_of(name).where(MODELS.c.version == version))
-            .mappings()
-            .one_or_none()
+            connection.execute(sa.select(MODELS).where(_is(name, version))).mappings().one_or_none()
         )
         if found is not None:
             if found["checksum"] != checksum:
@@ -81,7 +81,12 @@ def register(
                     f"version {version} of {name} is known with another checksum",
                     "Export the package under a new version.",
                 )
-            return _read(found)
+            known = _read(found)
+            again = made if known.state == "retired" else replace(known, path=made.path)
+            connection.execute(sa.update(MODELS).where(_is(name, version)).values(vars(again)))
+            if known.state == "retired":
+                _tell(database, connection, actor, "model ready", again)
+            return again
         connection.execute(sa.insert(MODELS), [vars(made)])
         _tell(database, connection, actor, "model registered", made)
     return made
@@ -96,7 +101,7 @@ def switch(database: Database, *, name: str, version: str, state: str, actor: st
     """
     if state not in STATES:
         raise InputError(f"there is no state {state!r}", did_you_mean(state, STATES))
-    of_version = sa.and_(MODELS.c.name == name, MODELS.c.version == version)
+    of_version = _is(name, version)
     values = {"state": state, "at": clock.now(), "actor": short(actor, "actor")}
     with database.write() as connection:
         database.lock(connection)  # two at once would leave two active
@@ -122,6 +127,10 @@ def every(database: Database, name: str | None = None) -> list[Version]:
 
 def _of(name: str) -> sa.Select[Any]:
     return sa.select(MODELS).where(MODELS.c.name == name)
+
+
+def _is(name: str, version: str) -> sa.ColumnElement[bool]:
+    return sa.and_(MODELS.c.name == name, MODELS.c.version == version)
 
 
 def _tell(
