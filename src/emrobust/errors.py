@@ -11,7 +11,8 @@
     │   ├── RunError              a run folder: incomplete, changed, of another version
     │   ├── DeniedError           an API key that is unknown, expired or revoked
     │   └── StoreError            the service's database: its URL, its version, its rights
-    │       └── NotFoundError     a prediction, job, key or model version that is not there
+    │       ├── NotFoundError     a prediction, job, key or model version that is not there
+    │       └── InUseError        a model version that unfinished batch jobs still need
     ├── StorageError              a full disk, a folder that cannot be written
     ├── LostLeaseError            a batch job that was cancelled, or taken by another worker
     ├── UnavailableError          a database that is away or busy: the same call may work later
@@ -90,6 +91,10 @@ class StoreError(InputError):
 
 class NotFoundError(StoreError):
     """The store has no such prediction, job, key or model version."""
+
+
+class InUseError(StoreError):
+    """A model version cannot be retired while unfinished batch jobs need it."""
 
 
 class StorageError(EmrobustError):

@@ -230,6 +230,33 @@ class TestFew:
         assert (await client.get(f"/v1/batch/{job}/result")).status_code == 404
 
 
+class TestTwoVersions:
+    @pytest.fixture
+    def options(self, served_package):
+        return [f"serve.model_folders=['{served_package.parent}']"]
+
+    async def test_a_version_is_retired_when_its_jobs_are_done(
+        self, client, as_role, write_table, served_package
+    ):
+        administrator = {"headers": as_role("administrator")}
+
+        async def switch(version, state):
+            place = f"/v1/models/clinic/versions/{version}"
+            return await client.put(place, json={"state": state}, **administrator)
+
+        added = {"path": str(served_package), "name": "clinic", "version": "2"}
+        assert (await client.post("/v1/models", json=added, **administrator)).status_code == 201
+        jobs = [(await upload(client, write_table(range(900)))).json()["job"] for _ in range(2)]
+        assert (await switch("2", "active")).status_code == 200
+        refused = await switch("1", "retired")
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:emrobust:in_use")
+        assert "cancel" in refused.json()["hint"]
+        for job in jobs:
+            shown = await finish(client, job)
+            assert (shown["state"], shown["done"], shown["model"]) == ("done", 900, "clinic@1")
+        assert (await switch("1", "retired")).status_code == 200
+
+
 def queue_by_hand(opened, content):
     job_id = new_id()
     files = room.Files(opened.settings.serve.jobs / job_id)

@@ -186,6 +186,7 @@ class Catalog:
                     version=version.version,
                     state="retired",
                     actor=_CONSOLE,
+                    lost=True,
                 )
 
     def find(self, wanted: str | None = None) -> Served:
@@ -229,6 +230,7 @@ class Catalog:
         Raises:
             NotFoundError: there is no such version.
             ConfigError: the version that answers would be gone.
+            InUseError: unfinished batch jobs need the version that would be gone.
         """
         async with self._changing:
             served = self._served.get((name, version))

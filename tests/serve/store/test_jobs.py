@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from emrobust.errors import InputError, NotFoundError, SourceError
+from emrobust.errors import InputError, InUseError, NotFoundError, SourceError
 from emrobust.serve import store as room
-from emrobust.serve.store import clock, jobs
+from emrobust.serve.store import clock, jobs, versions
 from emrobust.serve.store.schema import JOBS
 
 
@@ -156,3 +156,25 @@ def test_a_caller_has_jobs_of_their_own(base):
     assert (jobs.unfinished(base, "k1"), jobs.unfinished(base, "k3")) == (1, 0)
     jobs.cancel(base, mine.id, "k1")
     assert jobs.unfinished(base, "k1") == 0
+
+
+def test_a_version_is_not_retired_while_jobs_need_it(base):
+    for version in ("1", "2"):
+        versions.register(base, name="zh", version=version, checksum="ab", path="/p", actor="x")
+
+    def retire(version, **given):
+        return versions.switch(
+            base, name="zh", version=version, state="retired", actor="x", **given
+        ).state
+
+    queued, running = queue(base), queue(base)
+    jobs.claim(base, "w")
+    for waiting in (2, 1):
+        with pytest.raises(InUseError, match=f"{waiting} unfinished batch job.* need zh@1"):
+            retire("1")
+        jobs.cancel(base, (queued, running)[waiting - 1].id, "x")
+    assert retire("1") == "retired"
+    with pytest.raises(NotFoundError, match="retired"):
+        queue(base)  # whose table took so long to come
+    queue(base, model="zh@2")
+    assert retire("2", lost=True) == "retired"

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from emrobust.errors import ConfigError, NotFoundError, StoreError
+from emrobust.errors import ConfigError, InUseError, NotFoundError, StoreError
 from emrobust.serve import problem
 from emrobust.serve import service as room
 from emrobust.serve.catalog import Served, Wanted
@@ -165,6 +165,8 @@ async def switch_model(
         await service.catalog.switch(name, version, asked.state, caller.actor)
     except ConfigError as error:
         raise RefusedError(409, "answering", error.message, error.hint) from None
+    except InUseError as error:
+        raise RefusedError(409, "in_use", error.message, error.hint) from None
     return ModelState(name=name, version=version, state=asked.state)
 
 

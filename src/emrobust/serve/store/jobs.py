@@ -21,7 +21,7 @@ from typing import Literal, Protocol
 import sqlalchemy as sa
 
 from emrobust.errors import EmrobustError, LostLeaseError, NotFoundError
-from emrobust.serve.store import chain, clock
+from emrobust.serve.store import chain, clock, versions
 from emrobust.serve.store.database import Database
 from emrobust.serve.store.entries import Event, new_id, short, to_rows
 from emrobust.serve.store.schema import JOBS
@@ -108,6 +108,7 @@ def queue(
 
     Raises:
         InputError: a field is no short printable text.
+        NotFoundError: the model version was retired meanwhile.
     """
     job = Job(
         id=short(job_id or new_id(), "id", 36),
@@ -128,6 +129,9 @@ def queue(
         reason=None,
     )
     with database.write() as connection:
+        database.lock(connection)  # or the version could be retired at this moment
+        if versions.is_retired(connection, job.model):
+            raise NotFoundError("the model version was retired", "See GET /v1/models.")
         connection.execute(sa.insert(JOBS), [vars(job)])
         _tell(database, connection, job, actor, "job queued")
     return job

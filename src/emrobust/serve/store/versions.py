@@ -12,11 +12,11 @@ from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
-from emrobust.errors import InputError, NotFoundError, StoreError, did_you_mean
+from emrobust.errors import InputError, InUseError, NotFoundError, StoreError, did_you_mean
 from emrobust.serve.store import chain, clock
 from emrobust.serve.store.database import Database
 from emrobust.serve.store.entries import Event, short, to_rows
-from emrobust.serve.store.schema import MODELS
+from emrobust.serve.store.schema import JOBS, MODELS
 
 State = Literal["ready", "active", "shadow", "retired"]
 STATES: tuple[State, ...] = get_args(State)
@@ -92,11 +92,22 @@ def register(
     return made
 
 
-def switch(database: Database, *, name: str, version: str, state: str, actor: str) -> Version:
+def switch(
+    database: Database, *, name: str, version: str, state: str, actor: str, lost: bool = False
+) -> Version:
     """Set a version's state; the version that was active before becomes ready.
+
+    Args:
+        database: where the versions are.
+        name: of the model.
+        version: of the model.
+        state: ready, active, shadow or retired.
+        actor: by whom.
+        lost: its package cannot be loaded any more, so its unfinished jobs hold nothing up.
 
     Raises:
         NotFoundError: there is no such version.
+        InUseError: it is to be retired, and unfinished batch jobs need it.
         InputError: there is no such state.
     """
     if state not in STATES:
@@ -107,6 +118,8 @@ def switch(database: Database, *, name: str, version: str, state: str, actor: st
         database.lock(connection)  # two at once would leave two active
         if connection.execute(sa.select(MODELS).where(of_version)).one_or_none() is None:
             raise NotFoundError("there is no such model version")
+        if state == "retired" and not lost:
+            _check_unused(connection, f"{name}@{version}")
         if state == "active":
             others = sa.and_(MODELS.c.name == name, MODELS.c.state == "active", ~of_version)
             connection.execute(sa.update(MODELS).where(others).values({**values, "state": "ready"}))
@@ -123,6 +136,23 @@ def every(database: Database, name: str | None = None) -> list[Version]:
     )
     with database.read() as connection:
         return [_read(row) for row in connection.execute(asked).mappings()]
+
+
+def is_retired(connection: sa.Connection, full_name: str) -> bool:
+    """Whether a version, as ``name@version``, is known as retired."""
+    name, _, version = full_name.rpartition("@")
+    asked = sa.select(MODELS.c.state).where(_is(name, version))
+    return connection.execute(asked).scalar_one_or_none() == "retired"
+
+
+def _check_unused(connection: sa.Connection, full_name: str) -> None:
+    unfinished = sa.and_(JOBS.c.model == full_name, JOBS.c.finished.is_(None))
+    jobs = connection.execute(sa.select(sa.func.count()).where(unfinished)).scalar_one()
+    if jobs:
+        raise InUseError(
+            f"{jobs} unfinished batch job(s) need {full_name}",
+            "Wait until they end, or cancel them; GET /v1/batch lists all to an administrator.",
+        )
 
 
 def _of(name: str) -> sa.Select[Any]:
