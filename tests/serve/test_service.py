@@ -235,11 +235,16 @@ async def test_a_shadow_is_recorded_and_not_shown(two):
         await client.put("/v1/models/clinic/versions/2", json={"state": "shadow"})
         answer = await client.post("/v1/diagnose", json={"text": NOTE, "record_id": "V7"})
         assert answer.json()["model"]["version"] == "1"
+        asked = {"text": NOTE, "record_id": "V8", "model": "clinic@2"}  # a shadow may be asked too
+        answer = await client.post("/v1/diagnose", json=asked)
+        assert answer.json()["model"]["version"] == "2"
     await two.close()
     rows = store.open_store(two.settings.store).predictions()
-    shadows = [row for row in rows if json.loads(row["result"])["shadow"]]
-    assert [(row["model"], row["record_id"]) for row in shadows] == [("clinic@2", "V7")]
-    assert len(rows) == 2
+    told = {(row["model"], row["record_id"], json.loads(row["result"])["shadow"]) for row in rows}
+    assert len(rows) == 3
+    assert told == {
+        ("clinic@1", "V7", False), ("clinic@2", "V7", True), ("clinic@2", "V8", False),
+    }  # fmt: skip
 
 
 def test_a_restart_goes_on_with_what_answered(two, served_package):

@@ -202,9 +202,11 @@ class Catalog:
             raise NotFoundError("there is no such model here", did_you_mean("", known))
         return found
 
-    def shadows(self, name: str) -> list[Served]:
-        """The versions of a name that score silently."""
-        return [s for s in self if s.version.name == name and s.version.state == "shadow"]
+    def shadows(self, of: Served) -> list[Served]:
+        """The other versions of a model's name that score silently what it is asked."""
+        name = of.version.name
+        beside = (s for s in self if s.version.name == name and s.full_name != of.full_name)
+        return [s for s in beside if s.version.state == "shadow"]
 
     async def add(self, wanted: Wanted, actor: str) -> Served:
         """Load and self-test a package beside the others; it is ready and does not answer yet.

@@ -148,7 +148,7 @@ async def shadow(service: Service, served: Served, asked: Asked, about: About) -
 
     A shadow is patient: it reads when no request waits, so it never makes one slower for long.
     """
-    for other in service.catalog.shadows(served.version.name):
+    for other in service.catalog.shadows(served):
         start = time.perf_counter()
         try:
             read = await read_for(service, other, asked)
