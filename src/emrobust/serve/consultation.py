@@ -108,7 +108,7 @@ async def consult(
     served = service.catalog.find(asked.model)
     read = await read_for(service, served, asked)
     (own,) = await served.batcher.score([read.text])
-    service.monitor.observe(served, read.text, own)
+    service.monitor.observe(served, task, read.text, own)
     limits = service.settings.limits
     if coverage is None:
         coverage = diagnosis.default_coverage(served.package, service.settings.serve.coverage)

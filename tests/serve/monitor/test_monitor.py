@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from emrobust.package.drift import Reference
 from emrobust.serve.monitor import sketch
+from emrobust.serve.store import Prediction
 from emrobust.serve.store.schema import SKETCHES
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +59,30 @@ async def test_drift_is_seen_and_no_record_is_kept(client, opened, as_role):
     assert b'emrobust_alarm_level{check="input.text",model="clinic@1"} 2.0' in opened.metrics.text()
     gone = await client.get("/v1/monitor", headers=reviewer, params={"model": "nobody"})
     assert gone.status_code == 404
+
+
+async def test_a_note_counts_once_and_a_job_neither_hides_nor_rings(client, opened, as_role):
+    for number in range(25):
+        note = {"text": NOTE.format(number)}
+        diagnosed = (await client.post("/v1/diagnose", json=note)).json()
+        for further in ("/v1/explain", "/v1/triage"):
+            assert (await client.post(further, json=note)).status_code == 200
+        said = {"prediction": diagnosed["id"], "verdict": "accepted"}
+        assert (await client.post("/v1/feedback", json=said)).status_code == 201
+    rows = [
+        Prediction(actor="a", task="batch", model="clinic@1", probabilities={"x": 1.0}, chosen=())
+        for _ in range(300)
+    ]
+    for waiting in [opened.store.submit(row) for row in rows]:
+        waiting.result()
+    opened.monitor.look()
+    found = (await client.get("/v1/monitor", headers=as_role("reviewer"))).json()
+    assert found["load"]["requests"] == found["history"][0]["requests"] == 25
+    assert found["load"]["p50"] > 0.0005, "a job's rows take no seconds"
+    assert found["feedback"]["predictions"] == found["feedback"]["answered"] == 25
+    assert found["feedback"]["level"] == "calm"
+    assert found["input"]["records"] == 25
+    assert found["labels"]["records"] == 325
 
 
 async def test_a_sketch_outlives_its_process_and_leaves_strangers_out(opened):

@@ -119,13 +119,13 @@ def examine_input(
 
 def _examine_labels(subject: Subject, least: int) -> report.Labels:
     tally, known = subject.tally, subject.known
-    if not known.get("records") or tally.requests < least:
-        return report.Labels(level="unknown", records=tally.requests)
+    if not known.get("records") or tally.notes < least:
+        return report.Labels(level="unknown", records=tally.notes)
     expected = dict(zip(subject.names, known["predicted"], strict=True))
-    found = rates.compare(tally.labels, tally.requests, expected, known["records"])
+    found = rates.compare(tally.labels, tally.notes, expected, known["records"])
     return report.Labels(
         level=worst([of.level for of in found]),
-        records=tally.requests,
+        records=tally.notes,
         rows=report.describe_rates(found),
     )
 
@@ -138,11 +138,11 @@ def _examine_calibration(answers: Answers, least: int) -> report.Calibration:
 
 def _examine_abstention(subject: Subject, least: int) -> report.Abstention:
     tally, known = subject.tally, subject.known
-    if "abstained" not in known or tally.requests < least:
-        observed = report.share(tally.abstained, tally.requests)
+    if "abstained" not in known or tally.notes < least:
+        observed = report.share(tally.abstained, tally.notes)
         return report.Abstention(level="unknown", observed=observed)
     counts, expected = {"": tally.abstained}, {"": known["abstained"]}
-    (found,) = rates.compare(counts, tally.requests, expected, known["records"])
+    (found,) = rates.compare(counts, tally.notes, expected, known["records"])
     return report.describe_abstention(found)
 
 

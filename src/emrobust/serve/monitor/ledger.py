@@ -28,6 +28,10 @@ _STRIDE = 2000  # rows of the log that are looked at together
 _GROWTH, _SHORTEST, _BINS = 1.1, 1e-4, 157
 _HOUR, _MINUTE = 13, 16  # characters of a time as `clock` writes it
 VERDICTS = ("accepted", "changed", "rejected")
+_DIAGNOSE = "diagnose"  # somebody waits for it, and may answer it
+# Each reads a note of its own. What speaks for a label, and which department, is asked of a note
+# that was diagnosed, by the page each time: counted too, one note would pass for many.
+NOTES = frozenset({_DIAGNOSE, "infer", "batch"})
 
 
 @dataclass
@@ -35,29 +39,35 @@ class Tally:
     """Counts of some time.
 
     Attributes:
-        requests: predictions that somebody was shown.
+        notes: that were read, each counted once.
         abstained: of these.
         labels: how often each label was chosen.
-        latency: answers by seconds.
+        requests: notes that somebody waited for and was shown, rather than a job or a platform.
+        latency: of these, by seconds.
         answered: prediction → its latest verdict; one that was accepted in part is accepted.
     """
 
-    requests: int = 0
+    notes: int = 0
     abstained: int = 0
     labels: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
     latency: Floats = field(default_factory=lambda: np.zeros(_BINS))
     answered: dict[str, str] = field(default_factory=dict)
 
-    def count(self, result: Mapping[str, Any]) -> None:
-        """Count a prediction in, as `entries` wrote its result."""
-        self.requests += 1
+    def count(self, task: str, result: Mapping[str, Any]) -> None:
+        """Count a note in, by the task that read it and the result as `entries` wrote it."""
+        self.notes += 1
         self.abstained += result["abstained"]
         self.labels.update(result["chosen"])
+        if task != _DIAGNOSE:
+            return
+        self.requests += 1
         place = math.log(max(result["seconds"], _SHORTEST) / _SHORTEST, _GROWTH)
         self.latency[min(int(place), _BINS - 1)] += 1
 
     def merge(self, other: Tally) -> None:
         """Add another one."""
+        self.notes += other.notes
         self.requests += other.requests
         self.abstained += other.abstained
         self.labels.update(other.labels)
@@ -108,8 +118,8 @@ class Ledger:
             last = connection.execute(sa.select(sa.func.max(AUDIT.c.seq))).scalar() or 0
             until = min(last, self._after + _STRIDE)
             inside = sa.and_(AUDIT.c.seq > self._after, AUDIT.c.seq <= until)
-            for at, model, result in connection.execute(_PREDICTED.where(inside)):
-                self._count(at, model, json.loads(result))
+            for at, model, task, result in connection.execute(_PREDICTED.where(inside)):
+                self._count(at, model, task, json.loads(result))
             for at, model, prediction, verdict in connection.execute(_ANSWERED.where(inside)):
                 said = "accepted" if verdict == "partial" else verdict
                 self._hours[model][at[:_HOUR]].answered[prediction] = said
@@ -133,10 +143,10 @@ class Ledger:
         start = clock.write(dt.datetime.now(dt.UTC) - dt.timedelta(hours=1))
         return _from(self._minutes.get(model, {}), start[:_MINUTE], ":00Z")
 
-    def _count(self, at: str, model: str, result: Mapping[str, Any]) -> None:
+    def _count(self, at: str, model: str, task: str, result: Mapping[str, Any]) -> None:
         if not result["shadow"]:
             for times, length in ((self._hours, _HOUR), (self._minutes, _MINUTE)):
-                times[model][at[:length]].count(result)
+                times[model][at[:length]].count(task, result)
 
     def _forget(self) -> None:
         """Drop what is too old."""
@@ -149,14 +159,16 @@ class Ledger:
 
 
 _PREDICTED = (
-    sa.select(PREDICTIONS.c.at, PREDICTIONS.c.model, PREDICTIONS.c.result)
+    sa.select(PREDICTIONS.c.at, PREDICTIONS.c.model, PREDICTIONS.c.task, PREDICTIONS.c.result)
     .join(AUDIT, AUDIT.c.event == PREDICTIONS.c.id)
+    .where(PREDICTIONS.c.task.in_(NOTES))
     .order_by(AUDIT.c.seq)
 )
 _ANSWERED = (
     sa.select(PREDICTIONS.c.at, PREDICTIONS.c.model, FEEDBACK.c.prediction, FEEDBACK.c.verdict)
     .join(AUDIT, AUDIT.c.event == FEEDBACK.c.id)
     .join(PREDICTIONS, PREDICTIONS.c.id == FEEDBACK.c.prediction)
+    .where(PREDICTIONS.c.task == _DIAGNOSE)
     .order_by(AUDIT.c.seq)
 )
 

@@ -19,7 +19,7 @@ from emrobust.serve.catalog import Catalog, Served
 from emrobust.serve.monitor import calibration
 from emrobust.serve.monitor.alarms import Alarm, Alarms, Check, load_words
 from emrobust.serve.monitor.checks import LATENCY, Findings, Subject, examine
-from emrobust.serve.monitor.ledger import KEPT, Ledger
+from emrobust.serve.monitor.ledger import KEPT, NOTES, Ledger
 from emrobust.serve.monitor.level import Level, rank, worst
 from emrobust.serve.monitor.report import AlarmOn, Bilingual, Report, describe_hours
 from emrobust.serve.monitor.settings import MonitorSettings
@@ -57,12 +57,12 @@ class Monitor:
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
         self._thread.start()
 
-    def observe(self, served: Served, text: str, own: np.ndarray) -> None:
-        """See a text as the model read it, and the model's own probabilities [labels].
+    def observe(self, served: Served, task: str, text: str, own: np.ndarray) -> None:
+        """See a text as the model read it for a task, and the model's own probabilities [labels].
 
         Called from the event loop; it takes microseconds.
         """
-        if served.package.drift is not None:
+        if served.package.drift is not None and task in NOTES:
             self._watch.observe(served.full_name, served.package.drift, text, own)
 
     def levels(self) -> dict[tuple[str, str], Level]:

@@ -55,7 +55,7 @@ class Minute(_Part):
 
 
 class Load(_Part):
-    """Requests, and seconds that half, 95 % and 99 % of the answers did not exceed."""
+    """Diagnoses that were waited for, and seconds that half, 95 % and 99 % did not exceed."""
 
     requests: int
     p50: float | None = None
@@ -228,7 +228,7 @@ def describe_hours(hours: Sequence[tuple[str, Tally]]) -> list[Hour]:
         Hour(
             at=at,
             requests=of.requests,
-            abstained=share(of.abstained, of.requests),
+            abstained=share(of.abstained, of.notes),
             feedback=len(of.answered),
             p50=of.quantile(0.5),
             p95=of.quantile(0.95),

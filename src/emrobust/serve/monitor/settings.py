@@ -23,5 +23,5 @@ class MonitorSettings(Section):
         0.25, gt=0.0, description="seconds that 95 % of answers may take; alarm at four times that"
     )
     feedback: float = Field(
-        0.01, ge=0.0, lt=1.0, description="least share of predictions that doctors answer"
+        0.01, ge=0.0, lt=1.0, description="least share of diagnoses that doctors answer"
     )
