@@ -7,7 +7,7 @@ Classification". Slower than TextCNN; its weights over tokens can be shown to a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
@@ -31,6 +31,9 @@ class BiLSTM(WordNetwork):
         min_count: tokens rarer than this are unknown.
         vocabulary_size: most tokens that are known.
     """
+
+    # Measured: at 1e-3 eight epochs leave it far from done (clinic 0.11 against 0.42).
+    default_learning_rate: ClassVar[float] = 1e-2
 
     def __init__(
         self,
