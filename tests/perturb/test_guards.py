@@ -77,6 +77,8 @@ CHANGES = [
     ("患急性胃炎", "急性", "慢性"),
     ("denies fever", "denies", "reports"),
     ("left knee pain", "left", "right"),
+    ("edema of the LLE", "LLE", "RLE"),
+    ("OD red", "OD", "ED"),
     ("no cough, but fever", "but", "nor"),
     ("pain for 3 days", "3", "30"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,6 +11,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from emrobust.errors import ConfigError
 from emrobust.lexicon.table import Use
 from emrobust.perturb.tokens import TABLES
+
+_HAN = re.compile(r"[一-鿿]")
+
+
+def is_chinese(text: str) -> bool:
+    """Whether what is put in may be Chinese: words and marks of full width."""
+    return _HAN.search(text) is not None
 
 
 class _Section(BaseModel):
@@ -23,6 +31,7 @@ class Template(_Section):
     headings: tuple[str, ...]
     after: tuple[str, ...]
     closing: tuple[str, ...]
+    english_edge: tuple[str, ...]
     english_before: tuple[str, ...]
     english_closing: tuple[str, ...]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import ClassVar
 
@@ -39,19 +39,24 @@ class Punctuation(Perturbation):
 
     def propose(self, text: str, random: Random) -> list[Edit]:
         """See `Perturbation.propose`."""
+        widths = self.widths if noise.is_chinese(text) else {}
         places = [match.start() for match in self.marks.finditer(text)]
         return [
-            Edit(places[which], places[which] + 1, self._slip(text[places[which]], random.random))
+            Edit(
+                places[which],
+                places[which] + 1,
+                self._slip(text[places[which]], widths, random.random),
+            )
             for which in self.gaps.pick(len(places), random)
         ]
 
-    def _slip(self, mark: str, draw: Callable[[], float]) -> str:
+    def _slip(self, mark: str, widths: Mapping[str, str], draw: Callable[[], float]) -> str:
         kind = draw()
         if kind < _LOST:
             return ""
         if kind < _DOUBLED:
             return mark * 2
         others = self.others.get(mark)
-        if kind < _WIDTH or others is None:
-            return self.widths.get(mark, mark)
+        if others is None or (kind < _WIDTH and mark in widths):
+            return widths.get(mark, mark)
         return others[int(draw() * len(others))]

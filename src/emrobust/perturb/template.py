@@ -14,7 +14,6 @@ from emrobust.perturb.perturbation import Gaps, Language, Perturbation, check_ra
 from emrobust.registry import register
 
 _EDGE = re.compile(r"[，。；,;]|\.(?!\d)|\n")
-_HAN = re.compile(r"[一-鿿]")
 
 
 @register("perturbation")
@@ -50,7 +49,7 @@ class Template(Perturbation):
         if not text.strip():
             return []
         draw, words = random.random, self.words
-        chinese = _HAN.search(text) is not None
+        chinese = noise.is_chinese(text)
         edits = []
         if draw() < self.heading:
             edits.append(
@@ -60,7 +59,8 @@ class Template(Perturbation):
         for which in self.gaps.pick(len(edges), random):
             before = draw() < 0.5
             at = edges[which] + 1 if before else edges[which]
-            edits.append(Edit(at, at, _one(words.before if before else words.after, random)))
+            residue = words.before if before else words.after
+            edits.append(Edit(at, at, _one(residue if chinese else words.english_edge, random)))
         if draw() < self.closing:
             closing = words.closing if chinese else words.english_closing
             edits.append(Edit(len(text), len(text), _one(closing, random)))
