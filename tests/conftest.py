@@ -11,10 +11,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from emrobust.clinic import tables
+
+# A machine that is busy makes no test fail: speed is measured by benchmarks.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # The longest by far: started last, it would keep one process waiting for it.
 FIRST = "test_every_command_of_the_readme_runs"

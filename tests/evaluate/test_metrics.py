@@ -19,7 +19,7 @@ def problems(draw):
     return draw(bits), draw(bits), draw(tenths)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(problems())
 def test_f1_precision_recall_equal_scikit_learn(problem):
     truth, predicted, _ = problem
@@ -33,7 +33,7 @@ def test_f1_precision_recall_equal_scikit_learn(problem):
         np.testing.assert_allclose(metrics.f1(ours), peer[2], **EXACT)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(problems())
 def test_average_precision_equals_scikit_learn(problem):
     truth, _, probability = problem

@@ -169,9 +169,7 @@ def test_wrong_days_and_sites(run, visits_of, settings, message):
     st.integers(0, 2**70),
     st.sampled_from(["patient", "text"]),
 )
-@hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_row_is_in_one_split_and_groups_are_whole(run, visits, seed, by):
     rows = [{"patient_id": f"p{p}", "labels": sorted(labels)} for p, labels in visits]
     try:
