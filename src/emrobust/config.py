@@ -134,6 +134,9 @@ class Source(Section):
         ge=1,
         description="row with the columns' names (CSV, TSV, Excel); those above are skipped",
     )
+    date_order: Literal["ymd", "mdy", "dmy"] = Field(
+        "ymd", description="of dates in figures; those that begin with the year are always read"
+    )
     encoding: Literal["auto", "utf-8", "utf-8-sig", "gb18030"] = "auto"
     delimiter: str = Field("auto", description="one character, or auto")
     label_separator: str | tuple[str, ...] = Field(

@@ -59,6 +59,18 @@ def test_times(cell, moment):
     assert values.times(pa.array([cell]))[0].as_py() == expected
 
 
+@pytest.mark.parametrize(
+    ("cell", "order", "moment"),
+    [("03/15/2024", "mdy", "2024-03-15"), ("3/5/2024 8:20 PM", "mdy", "2024-03-05T20:20"),
+     ("12/31/2024 12:05:09am", "mdy", "2024-12-31T00:05:09"), ("15/03/2024", "mdy", None),
+     ("15.3.2024 20:20", "dmy", "2024-03-15T20:20"), ("3/15/2024", "dmy", None),
+     ("2024-03-15", "mdy", "2024-03-15"), ("03/05/2024", "ymd", None), ("3/15/24", "mdy", None)],
+)  # fmt: skip
+def test_times_with_the_year_last(cell, order, moment):
+    expected = None if moment is None else dt.datetime.fromisoformat(moment)
+    assert values.times(pa.array([cell, "2021-01-01"]), order)[0].as_py() == expected
+
+
 @given(
     st.datetimes(dt.datetime.fromisoformat("1900-01-01"), dt.datetime.fromisoformat("2099-12-31")),
     st.sampled_from(

@@ -18,7 +18,7 @@ from emrobust.package import layout
 from emrobust.pipeline.check import check
 from emrobust.pipeline.evaluate import compare, evaluate
 from emrobust.pipeline.predict import predict
-from emrobust.pipeline.prepare import LABELS, STAGES, prepare
+from emrobust.pipeline.prepare import LABELS, STAGES, describe, prepare
 from emrobust.pipeline.train import train
 from emrobust.train import estimators
 from emrobust.train import run as training
@@ -218,6 +218,24 @@ def test_check_tells_what_labels_are_and_no_cell(tmp_path, kind, labels, says):
     assert all(words in said for words in says), said
     assert "咳嗽" not in said
     assert "record_id ← 就诊号" in said
+
+
+def test_check_and_prepare_tell_of_dates_that_are_not_understood(tmp_path):
+    write_small(tmp_path, "icd10", [])
+    rows = "".join(
+        f"V{n},胸闷,{'I10' if n % 2 else 'J06.9'},3/{n % 9 + 1}/2024\n" for n in range(60)
+    )
+    (tmp_path / "visits.csv").write_text(f"就诊号,主诉,诊断,日期\n{rows}", encoding="utf-8")
+    for order, unread in (("ymd", True), ("mdy", False)):
+        project = config.load(
+            tmp_path / "project.toml",
+            ["source.columns.visit_time=日期", f"source.date_order={order}"],
+        )
+        said = "\n".join(check(project))
+        assert ("cells of 日期 are not understood" in said) == unread
+        assert ("set date_order" in said) == unread
+        told = "\n".join(describe(prepare(project, tmp_path / order)))
+        assert ("60 cells of 日期 were not understood" in told) == unread
 
 
 @pytest.mark.parametrize(

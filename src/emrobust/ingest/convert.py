@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class Converter:
         named = settings.columns
         self._columns = named
         self._separator = settings.label_separator
+        self._times = functools.partial(values.times, order=settings.date_order)
         self._refused = refused
         self._seen = Seen()
         self.schema = records.schema(named.text, settings.separator)
@@ -107,7 +109,7 @@ class Converter:
         made = {
             "record_id": ids,
             "patient_id": patients,
-            "visit_time": self._read(cells, named.visit_time, values.times),
+            "visit_time": self._read(cells, named.visit_time, self._times),
             "site": self._read(cells, named.site, _names),
             "department": self._read(cells, named.department, _names),
             "sex": self._read(cells, named.sex, values.sexes),

@@ -40,6 +40,7 @@ class Preview:
         columns: named column → the column of the source that it is.
         rows: how many of the first rows would be kept.
         rejected: reason → how many of the first rows would be refused.
+        unread: column → how many cells of the first rows would become null.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Preview:
     columns: dict[str, str]
     rows: int
     rejected: dict[str, int]
+    unread: dict[str, int]
 
 
 class Through(Protocol):
@@ -184,5 +186,11 @@ def preview(settings: Source, rows: int = 5) -> Preview:
     kept = sum(batch.num_rows for batch in made.stream(replace(table, read=first)))
     columns = {name: table.header[place] for name, place in places.items()}
     return Preview(
-        table.name, dict(table.facts), list(table.header), columns, kept, dict(refused.counts)
+        table.name,
+        dict(table.facts),
+        list(table.header),
+        columns,
+        kept,
+        dict(refused.counts),
+        dict(made.notes.unread),
     )

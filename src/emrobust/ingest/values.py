@@ -16,7 +16,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from emrobust import records
 
+DateOrder = Literal["ymd", "mdy", "dmy"]
 OLDEST = 130.0  # years; more is a typing error
 
 _WORDS = tomllib.loads(
@@ -40,6 +41,11 @@ _TIME = re.compile(
     r"((?:19|20)\d{2})[-/.年](\d{1,2})[-/.月](\d{1,2})日?"
     r"(?:[\sT]*(\d{1,2})[:时](\d{1,2})分?(?::?(\d{1,2})秒?(?:\.\d+)?)?)?"
     r"\s*(?:Z|[+-]\d{2}:?\d{2})?"
+)
+_YEAR_LAST = re.compile(
+    r"(\d{1,2})[-/.](\d{1,2})[-/.]((?:19|20)\d{2})"
+    r"(?:[\sT]*(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.\d+)?)?\s*(am|pm)?)?",
+    re.IGNORECASE,
 )
 _DIGITS = re.compile(r"((?:19|20)\d{2})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?")
 _SERIAL = re.compile(r"\d{5}(?:\.\d+)?")
@@ -157,8 +163,13 @@ def parse_age(cell: str) -> float | None:
     return years if end and end == len(rest) and years <= OLDEST else None
 
 
-def times(cells: pa.Array) -> pa.Array:
-    """Moments as timestamp[ms] of local time, or null."""
+def times(cells: pa.Array, order: DateOrder = "ymd") -> pa.Array:
+    """Moments as timestamp[ms] of local time, or null.
+
+    Args:
+        cells: text.
+        order: see `parse_time`.
+    """
     trimmed = pc.utf8_trim_whitespace(_plain(cells))
     tidy = pc.replace_substring(trimmed, "/", "-")
     iso = pc.match_substring_regex(tidy, _ISO)
@@ -170,24 +181,36 @@ def times(cells: pa.Array) -> pa.Array:
     except pa.ArrowInvalid:  # one of them is a day like 30 February
         found = pa.nulls(len(cells), pa.timestamp("ms"))
     missing = pc.and_(pc.is_null(found), pc.not_equal(trimmed, ""))
-    slow = [parse_time(cell) for cell in trimmed.filter(missing).to_pylist()]
+    slow = [parse_time(cell, order) for cell in trimmed.filter(missing).to_pylist()]
     return pc.replace_with_mask(found, missing, pa.array(slow, pa.timestamp("ms")))
 
 
 @functools.lru_cache(4096)
-def parse_time(cell: str) -> dt.datetime | None:
+def parse_time(cell: str, order: DateOrder = "ymd") -> dt.datetime | None:
     """A moment from ISO 8601, ``2021/3/5 8:20``, ``2021年3月5日``, ``20210305`` or Excel's serial.
 
     The clock on the wall counts: an offset from UTC is dropped.
+
+    Args:
+        cell: text.
+        order: ``mdy`` reads ``3/5/2021 8:20 PM`` too, ``dmy`` ``5/3/2021 20:20``.
     """
     plain = unicodedata.normalize("NFKC", cell).strip()
     if _SERIAL.fullmatch(plain):
         moment = _EXCEL_EPOCH + dt.timedelta(days=float(plain))
         return (moment + dt.timedelta(milliseconds=500)).replace(microsecond=0)
     match = _TIME.fullmatch(plain) or _DIGITS.fullmatch(plain.removesuffix(".0"))
-    if match is None:
+    if match is not None:
+        year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+    elif order != "ymd" and (match := _YEAR_LAST.fullmatch(plain)):
+        *parts, half = match.groups()
+        day, month, year, hour, minute, second = (int(part or 0) for part in parts)
+        if order == "mdy":
+            day, month = month, day
+        if half:
+            hour = hour % 12 + 12 * (half.lower() == "pm")
+    else:
         return None
-    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
     try:
         return dt.datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - local time
     except ValueError:

@@ -144,7 +144,7 @@ def _write_surroundings(run: Run, target: Path, notes: list[str]) -> None:
     runs.write_json(target / layout.LABELS, _label_table(run, notes))
     kept = {
         *("encoding", "delimiter", "separator", "label_separator"),
-        *("columns", "table", "header_row"),
+        *("columns", "table", "header_row", "date_order"),
     }
     source = project.source.model_dump(mode="json", include=kept, exclude_none=True)
     path = project.source.path

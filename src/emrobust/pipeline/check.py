@@ -104,6 +104,10 @@ def _describe_source(columns: Columns, seen: ingest.Preview) -> Iterator[str]:
         yield f"  {len(others)} other columns are never read"
     for reason, rows in seen.rejected.items():
         yield f"  of the first rows refused: {rows} ({reason})"
+    for name, cells in seen.unread.items():
+        yield f"  of the first rows {cells} cells of {name} are not understood, and left out"
+        if name == columns.visit_time:
+            yield "    For dates such as 3/15/2024 set date_order in [source]."
 
 
 def _named(columns: Columns) -> Iterator[tuple[str, str]]:

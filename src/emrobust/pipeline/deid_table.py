@@ -185,6 +185,7 @@ def _open(path: Path, plan: Plan) -> _Opened:
 def _records(opened: _Opened, plan: Plan, refused: Rejects) -> Iterator[pa.RecordBatch]:
     table, places, known = opened
     positions = sorted({*places.values(), *known})
+    order = "ymd" if plan.source is None else plan.source.date_order
     schema = records.schema(plan.text)
     for name in plan.keep:
         schema = schema.append(pa.field(_KEPT + name, pa.string()))
@@ -201,7 +202,7 @@ def _records(opened: _Opened, plan: Plan, refused: Rejects) -> Iterator[pa.Recor
             "patient_id": _filled(cells[places[plan.patient]], numbers)
             if plan.patient
             else numbers,
-            "visit_time": values.times(values.identifiers(cells[places[plan.time]]))
+            "visit_time": values.times(values.identifiers(cells[places[plan.time]]), order)
             if plan.time
             else None,
             **{records.TEXT_PREFIX + n: _filled(cells[places[n]], None) for n in plan.text},

@@ -79,6 +79,8 @@ def describe(summaries: Mapping[str, runs.Summary]) -> Iterator[str]:
         dropped = summary.notes.get("dropped_columns")
         if dropped:
             yield f"  {len(dropped)} columns that nobody named were dropped: {_some(dropped)}"
+        for column, cells in summary.notes.get("unread", {}).items():
+            yield f"  {cells:,} cells of {column} were not understood, and left out"
         if summary.notes.get("deidentified"):
             yield f"  {summary.notes['identifiers_found']:,} identifiers treated"
         for kind, left in summary.notes.get("direct_identifiers_left", {}).items():

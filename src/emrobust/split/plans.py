@@ -153,7 +153,8 @@ def _by_time(settings: Settings, visits: Visits) -> Plan:
     if not visits.timed.any():
         raise SplitError(
             "a split by time needs visit times, and no row has one",
-            "Map `visit_time` in [source.columns], or split by patient.",
+            "Map `visit_time` in [source.columns], or split by patient. Where it is mapped, "
+            "`emrobust check` tells whether its dates are understood (date_order in [source]).",
         )
     days = visits.days[visits.timed]
     test = _first_day(settings.test_from, "test_from", days, settings.test * len(days))
