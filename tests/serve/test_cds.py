@@ -106,6 +106,15 @@ def test_a_card_warns_where_the_model_did_not_read_all(advice):
     assert cds.card(advice(warnings=("empty_field",)), NOTE)["indicator"] == "info"
 
 
+def test_no_probability_is_shown_as_certain(advice):
+    sure = Suggestion("a", "甲", ("I10",), 0.9997, chosen=True, inside=True)
+    never = Suggestion("b", "乙", ("I20",), 0.0002, chosen=False, inside=False)
+    card = cds.card(advice(sure, never), NOTE)
+    assert "甲（>99%）" in card["summary"]
+    assert "| \\>99.9% |" in card["detail"]
+    assert "| \\<0.1% |" in card["detail"]
+
+
 def test_a_summary_is_cut_between_labels(advice):
     many = [
         Suggestion(f"L{n}", "很长的诊断名称" * 4, (), 0.9, chosen=True, inside=True)

@@ -178,6 +178,16 @@ def _reasons(language: str) -> list[Json]:
     ]
 
 
+def _percent(probability: float, digits: int = 0) -> str:
+    """As the page shows it: nothing is certain, and nothing impossible."""
+    least = 10.0 ** -(digits + 2)
+    if 0 < probability < least:
+        return f"<{least:.{digits}%}"
+    if 1 - least < probability < 1:
+        return f">{1 - least:.{digits}%}"
+    return f"{probability:.{digits}%}"
+
+
 def _summarise(advice: Advice, words: Mapping[str, str]) -> str:
     """As many chosen labels as fit."""
     summary = words["summary"].format(labels="")
@@ -186,7 +196,7 @@ def _summarise(advice: Advice, words: Mapping[str, str]) -> str:
         if not one.chosen:
             continue
         added = summary + comma
-        added += words["item"].format(words=one.words, share=f"{one.probability:.0%}")
+        added += words["item"].format(words=one.words, share=_percent(one.probability))
         if len(added) >= _LONGEST_SUMMARY:
             return f"{summary if comma else added[: _LONGEST_SUMMARY - 1]}…"
         summary, comma = added, words["comma"]
@@ -198,8 +208,9 @@ def _detail(advice: Advice, note: Note, words: Mapping[str, str]) -> str:
     said = _in(advice.language, table()["codes"])
     comma = words["comma"]
     rows = [
-        f"| {_escape(one.words)} | {', '.join(one.codes)} | {one.probability:.1%} |"
+        f"| {_escape(one.words)} | {', '.join(one.codes)} | {_escape(share)} |"
         for one in advice.suggestions[:_MOST]
+        for share in [_percent(one.probability, 1)]
     ]
     parts = [said.get(code, code) for code in (*advice.reasons, *advice.warnings)]
     parts.append("\n".join([words["head"], "|---|---|---:|", *rows]))
