@@ -48,3 +48,5 @@ def test_the_guide_to_hospital_systems_runs(address, tokens, tmp_path, served_pa
     assert "13812345678" not in read("deidentified.json")["text"]
     assert "V1" in (tmp_path / "predictions.csv").read_text(encoding="utf-8")
     assert read("feedback.json")["id"]
+    tensors = read("tensors.json")
+    assert [output["name"] for output in tensors["outputs"]] == ["prediction", "probability"]

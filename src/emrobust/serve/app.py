@@ -16,7 +16,9 @@ from starlette.middleware.cors import CORSMiddleware
 from emrobust import __version__
 from emrobust.serve import evidence, problem, routes
 from emrobust.serve.admission import Admission
-from emrobust.serve.fhir.outcome import Outcomes
+from emrobust.serve.dialect import Dialect
+from emrobust.serve.fhir import outcome, writing
+from emrobust.serve.routes import kserve
 from emrobust.serve.service import Service
 from emrobust.serve.shield import Shield
 
@@ -53,7 +55,10 @@ def build(service: Service) -> FastAPI:
         admission=admission,
         tracer=service.tracer,
     )
-    app.add_middleware(Outcomes)
+    app.add_middleware(
+        Dialect, prefix="/fhir", translate=outcome.of_problem, media_type=writing.MEDIA_TYPE
+    )
+    app.add_middleware(Dialect, prefix="/v2", translate=kserve.of_problem)
     if settings.serve.origins:
         app.add_middleware(
             CORSMiddleware,

@@ -88,6 +88,7 @@ class Problem(BaseModel):
     detail: str
     hint: str | None = None
     errors: list[Mistake] | None = None
+    error: str | None = Field(None, description="all of it in a line, below /v2 alone")
 
 
 # An error's status and code; the first class that fits.

@@ -1,15 +1,10 @@
-"""Errors below ``/fhir`` as OperationOutcome, wherever in the service they arise."""
+"""Errors as OperationOutcome."""
 
 from __future__ import annotations
 
-import json
-from typing import Any, final
+from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from emrobust.serve import problem
 from emrobust.serve.fhir.resources import ResourceError
-from emrobust.serve.fhir.writing import MEDIA_TYPE
 
 # HTTP's status → FHIR's IssueType; `processing` for all others.
 _CODES = {
@@ -55,56 +50,3 @@ def of_error(error: ResourceError) -> dict[str, Any]:
     if error.where:
         issue["expression"] = list(error.where)
     return {"resourceType": "OperationOutcome", "issue": [issue]}
-
-
-@final
-class Outcomes:
-    """ASGI middleware: what is told as a problem is told as an OperationOutcome."""
-
-    def __init__(self, app: ASGIApp, prefix: str = "/fhir") -> None:
-        self._app = app
-        self._prefix = prefix
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, and rewrite the body of a problem."""
-        path = scope.get("path", "")
-        if scope["type"] != "http" or not f"{path}/".startswith(f"{self._prefix}/"):
-            await self._app(scope, receive, send)
-            return
-        await self._app(scope, receive, _Rewriter(send))
-
-
-class _Rewriter:
-    """Holds a problem back until its body is whole; everything else passes."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._held: Message | None = None
-        self._body = b""
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            kinds = [value for name, value in message["headers"] if name == b"content-type"]
-            if kinds == [problem.MEDIA_TYPE.encode()]:
-                self._held = message
-                return
-        if self._held is None or message["type"] != "http.response.body":
-            await self._send(message)
-            return
-        self._body += message.get("body", b"")
-        if not message.get("more_body"):
-            await self._finish(self._held)
-
-    async def _finish(self, start: Message) -> None:
-        body = json.dumps(of_problem(json.loads(self._body)), ensure_ascii=False).encode()
-        kept = [
-            (name, value)
-            for name, value in start["headers"]
-            if name not in (b"content-type", b"content-length")
-        ]
-        own = [
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        await self._send({**start, "headers": [*kept, *own]})
-        await self._send({"type": "http.response.body", "body": body})

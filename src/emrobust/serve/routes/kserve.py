@@ -6,13 +6,14 @@ https://github.com/kserve/open-inference-protocol
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from emrobust import __version__
 from emrobust.errors import NotFoundError
@@ -23,7 +24,6 @@ from emrobust.serve.catalog import Served
 from emrobust.serve.consultation import About, entry_of, read_many
 from emrobust.serve.gate import Clinician
 from emrobust.serve.problem import RefusedError
-from emrobust.serve.store.entries import new_id
 
 router = APIRouter(tags=["KServe V2"])
 Service = Annotated[room.Service, Depends(room.of)]
@@ -78,7 +78,7 @@ class ModelReady(BaseModel):
 
 
 class TextTensor(BaseModel):
-    """The texts."""
+    """The texts, one after the other or in rows."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -88,13 +88,23 @@ class TextTensor(BaseModel):
     data: list[str] = Field(min_length=1, max_length=_MOST_TEXTS)
     parameters: dict[str, Any] | None = None
 
+    @field_validator("data", mode="before", json_schema_input_type=list[str] | list[list[str]])
+    @classmethod
+    def _flatten(cls, data: Any, info: ValidationInfo) -> Any:
+        """Rows, one behind the other."""
+        if not isinstance(data, list) or not all(isinstance(row, list) for row in data):
+            return data
+        if [len(data), *{len(row) for row in data}] != info.data.get("shape"):
+            raise ValueError("the rows are not of the tensor's shape")
+        return list(itertools.chain.from_iterable(data))
+
 
 class Wanted(BaseModel):
     """An output that is asked for."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Literal["probability", "chosen"]
+    name: Literal["probability", "chosen", "prediction"]
     parameters: dict[str, Any] | None = None
 
 
@@ -110,12 +120,12 @@ class InferAsked(BaseModel):
 
 
 class Tensor(BaseModel):
-    """Numbers, row after row."""
+    """Values, row after row."""
 
     name: str
-    datatype: Literal["FP32", "BOOL"]
+    datatype: Literal["FP32", "BOOL", "BYTES"]
     shape: list[int]
-    data: list[float] | list[bool]
+    data: list[float] | list[bool] | list[str]
 
 
 class Inferred(BaseModel):
@@ -123,7 +133,7 @@ class Inferred(BaseModel):
 
     model_name: str
     model_version: str
-    id: str
+    id: str | None = Field(None, description="as the request has it")
     outputs: list[Tensor]
 
 
@@ -163,6 +173,7 @@ async def show_model(
         outputs=[
             TensorKind(name="probability", datatype="FP32", shape=[-1, size]),
             TensorKind(name="chosen", datatype="BOOL", shape=[-1, size]),
+            TensorKind(name="prediction", datatype="BYTES", shape=[-1]),
         ],
     )
 
@@ -192,7 +203,10 @@ async def show_model_ready(
 async def infer(
     asked: InferAsked, name: str, caller: Clinician, service: Service, version: str | None = None
 ) -> Inferred:
-    """Probabilities and decisions of texts; each text is recorded before they are answered."""
+    """Probabilities and decisions of texts; each text is recorded before they are answered.
+
+    The tensor ``prediction`` has the predictions' ids, for feedback.
+    """
     start = time.perf_counter()
     served = _find(service, name, version)
     (given,) = asked.inputs
@@ -202,34 +216,44 @@ async def infer(
     own = await served.batcher.score(texts)
     found = [diagnosis.diagnose(served.package, row, coverage=None, widest=0) for row in own]
     about = About(caller.actor, "infer", None)
-    await asyncio.gather(
-        *(
-            service.record(entry_of(served, one, about, start, text=text))
-            for one, text in zip(found, texts, strict=True)
-        )
-    )
+    entries = [
+        entry_of(served, one, about, start, text=text)
+        for one, text in zip(found, texts, strict=True)
+    ]
+    await asyncio.gather(*map(service.record, entries))
     return Inferred(
         model_name=served.version.name,
         model_version=served.version.version,
-        id=asked.id or new_id(),
-        outputs=_tensors(found, {one.name for one in asked.outputs or ()}),
+        id=asked.id,
+        outputs=_tensors(
+            found, [entry.id for entry in entries], [one.name for one in asked.outputs or ()]
+        ),
     )
 
 
-def _tensors(found: list[diagnosis.Diagnosis], wanted: set[str]) -> list[Tensor]:
+def _tensors(found: list[diagnosis.Diagnosis], ids: list[str], wanted: list[str]) -> list[Tensor]:
+    """The tensors that are wanted, in that order; all where none is named."""
     probability = np.stack([one.probability for one in found]).astype(np.float32)
     chosen = np.stack([one.chosen for one in found])
     shape = list(probability.shape)
-    tensors = [
-        Tensor(
+    tensors = {
+        "probability": Tensor(
             name="probability",
             datatype="FP32",
             shape=shape,
             data=probability.ravel().round(6).astype(float).tolist(),
         ),
-        Tensor(name="chosen", datatype="BOOL", shape=shape, data=chosen.ravel().tolist()),
-    ]
-    return [tensor for tensor in tensors if not wanted or tensor.name in wanted]
+        "chosen": Tensor(name="chosen", datatype="BOOL", shape=shape, data=chosen.ravel().tolist()),
+        "prediction": Tensor(name="prediction", datatype="BYTES", shape=[len(ids)], data=ids),
+    }
+    return [tensors[name] for name in dict.fromkeys(wanted or tensors)]
+
+
+def of_problem(told: dict[str, Any]) -> dict[str, Any]:
+    """A problem's body with the member that the protocol wants in an error."""
+    mistakes = [f"{one['where']}: {one['what']}" for one in told.get("errors") or ()]
+    said = "; ".join((told["detail"], *mistakes))
+    return {**told, "error": ". ".join(filter(None, (said, told.get("hint"))))}
 
 
 def _find(service: room.Service, name: str, version: str | None) -> Served:
