@@ -102,7 +102,6 @@ _STATUS: tuple[tuple[type[EmrobustError], int, str], ...] = (
     (UnavailableError, 503, "unavailable"),
     (StorageError, 507, "disk_full"),
 )
-_NO_JSON = ("no_json", "the body is no JSON", "Send UTF-8 JSON.")
 _CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -184,10 +183,9 @@ def _on_error(request: Request, error: Exception) -> Response:
 def _on_invalid(request: Request, error: Exception) -> Response:
     del request
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
-    found = error.errors()
-    if any(details["type"] == "json_invalid" for details in found):
-        return respond(400, *_NO_JSON)
-    mistakes = [Mistake(where=_place(details["loc"]), what=_say(details)) for details in found]
+    mistakes = [
+        Mistake(where=_place(details["loc"]), what=_say(details)) for details in error.errors()
+    ]
     return respond(422, "invalid", f"the request has {len(mistakes)} mistake(s)", errors=mistakes)
 
 
@@ -205,8 +203,6 @@ def _say(details: Mapping[str, Any]) -> str:
 
 def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    if error.status_code == 400:  # FastAPI's, of a body that it cannot decode
-        return respond(400, *_NO_JSON)
     code = _CODES.get(error.status_code, "refused")
     phrase = HTTPStatus(error.status_code).phrase
     hint = "The paths are listed at /docs." if error.status_code in (404, 405) else ""

@@ -21,6 +21,7 @@ from emrobust.serve.caller import Caller
 from emrobust.serve.cds_clients import ClientTokens
 from emrobust.serve.consultation import Asked, consult
 from emrobust.serve.fhir.resources import ResourceError
+from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.problem import Mistake, RefusedError
 from emrobust.serve.settings import ServeSettings
 from emrobust.serve.store.entries import LONGEST
@@ -36,7 +37,7 @@ async def _trust(app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-router = APIRouter(tags=["cds hooks"], lifespan=_trust)
+router = APIRouter(tags=["cds hooks"], lifespan=_trust, route_class=JsonRoute)
 Service = Annotated[room.Service, Depends(room.of)]
 
 

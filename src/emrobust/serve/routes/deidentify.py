@@ -13,12 +13,13 @@ from emrobust.config import Deid
 from emrobust.serve import problem, reading
 from emrobust.serve import service as room
 from emrobust.serve.gate import Clinician
+from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.store import Event
 
 if TYPE_CHECKING:
     from emrobust.deid.treatment import Treated, Treatment
 
-router = APIRouter(tags=["de-identification"])
+router = APIRouter(tags=["de-identification"], route_class=JsonRoute)
 Service = Annotated[room.Service, Depends(room.of)]
 FieldName = Annotated[str, Field(min_length=1, max_length=100)]
 _MOST_FIELDS = 50

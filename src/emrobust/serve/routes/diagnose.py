@@ -14,9 +14,10 @@ from emrobust.serve import service as room
 from emrobust.serve.admission import scored
 from emrobust.serve.consultation import Asked, Consultation, consult
 from emrobust.serve.gate import Clinician
+from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.reading import Reading
 
-router = APIRouter(tags=["diagnosis"])
+router = APIRouter(tags=["diagnosis"], route_class=JsonRoute)
 Service = Annotated[room.Service, Depends(room.of)]
 _DIGITS = 6
 _MOST_EXPLAINED = 5

@@ -14,11 +14,12 @@ from emrobust.errors import NotFoundError
 from emrobust.serve import problem
 from emrobust.serve import service as room
 from emrobust.serve.gate import Clinician
+from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.store import Feedback
 from emrobust.serve.store.entries import LONGEST
 
-router = APIRouter(tags=["feedback"])
+router = APIRouter(tags=["feedback"], route_class=JsonRoute)
 Service = Annotated[room.Service, Depends(room.of)]
 Label = Annotated[str, Field(min_length=1, max_length=LONGEST, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _MOST_LABELS, _LONGEST_COMMENT = 50, 2000

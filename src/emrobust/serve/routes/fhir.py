@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import APIRouter, Body, Depends
 from fastapi.responses import JSONResponse, Response
 from pydantic import WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
@@ -20,7 +20,7 @@ from emrobust.serve.consultation import Asked, consult
 from emrobust.serve.fhir import outcome, reading, writing
 from emrobust.serve.fhir.resources import ResourceError
 from emrobust.serve.gate import Clinician
-from emrobust.serve.problem import RefusedError
+from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.suggestions import advise
 
 Service = Annotated[room.Service, Depends(room.of)]
@@ -36,7 +36,12 @@ class FhirResponse(JSONResponse):
     media_type = writing.MEDIA_TYPE
 
 
-router = APIRouter(tags=["fhir"], prefix="/fhir", default_response_class=FhirResponse)
+router = APIRouter(
+    tags=["fhir"],
+    prefix="/fhir",
+    default_response_class=FhirResponse,
+    route_class=JsonRoute,
+)
 
 _OUTCOME = {
     "type": "object",
@@ -60,18 +65,8 @@ def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "OperationOutcome", "content": content} for status in statuses}
 
 
-async def _is_json(request: Request) -> None:
-    """Refuse XML by its name, before it is refused as broken JSON."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in (writing.MEDIA_TYPE, "application/json"):
-        raise RefusedError(
-            415, "media_type", "the body is not JSON", f"Send it as {writing.MEDIA_TYPE}."
-        )
-
-
 @router.post(
     "/$diagnose",
-    dependencies=[Depends(_is_json)],
     responses=_responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504, 507),
 )
 @scored

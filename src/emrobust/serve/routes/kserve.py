@@ -23,9 +23,10 @@ from emrobust.serve.admission import scored
 from emrobust.serve.catalog import Served
 from emrobust.serve.consultation import About, entry_of, read_many
 from emrobust.serve.gate import Clinician
+from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.problem import RefusedError
 
-router = APIRouter(tags=["KServe V2"])
+router = APIRouter(tags=["KServe V2"], route_class=JsonRoute)
 Service = Annotated[room.Service, Depends(room.of)]
 _MOST_TEXTS = 128
 _ONE = "/v2/models/{name}"

@@ -15,11 +15,12 @@ from emrobust.serve import problem
 from emrobust.serve import service as room
 from emrobust.serve.catalog import Served, Wanted
 from emrobust.serve.gate import Administrator, Clinician
+from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.routes.triage import knows_departments
 from emrobust.serve.store.versions import State
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=JsonRoute)
 Service = Annotated[room.Service, Depends(room.of)]
 _CARD = "model_card.html"
 

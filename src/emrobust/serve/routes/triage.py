@@ -15,10 +15,11 @@ from emrobust.serve import service as room
 from emrobust.serve.admission import scored
 from emrobust.serve.consultation import Asked, consult
 from emrobust.serve.gate import Clinician
+from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.routes.diagnose import ModelName, model_of
 
-router = APIRouter(tags=["diagnosis"])
+router = APIRouter(tags=["diagnosis"], route_class=JsonRoute)
 Service = Annotated[room.Service, Depends(room.of)]
 _DIGITS = 6
 # Labels that are departments themselves say so by their names.
