@@ -149,7 +149,7 @@ async def test_others_see_nothing_of_a_job_and_administrators_all(client, as_rol
 
 async def test_a_wrong_method_is_told_all_right_ones(client):
     told = await client.patch("/v1/batch/some-job")
-    assert (told.status_code, told.headers["allow"]) == (405, "DELETE, GET")
+    assert (told.status_code, told.headers["allow"]) == (405, "DELETE, GET, HEAD")
 
 
 async def test_a_job_can_be_cancelled_and_leaves_nothing(client, opened, write_table):

@@ -212,12 +212,15 @@ def _on_http(request: Request, error: Exception) -> Response:
 
 def _allow(request: Request) -> dict[str, str]:
     """All methods that a path takes; Starlette names those of its first route alone."""
-    known = [
-        route.methods or ()
+    known = {
+        method
         for route in request.app.state.routes
         if isinstance(route, Route) and route.path_regex.match(request.url.path)
-    ]
-    return {"Allow": ", ".join(sorted({method for methods in known for method in methods}))}
+        for method in route.methods or ()
+    }
+    if "GET" in known:
+        known.add("HEAD")  # the shield answers it
+    return {"Allow": ", ".join(sorted(known))}
 
 
 def unforeseen(error: Exception) -> Response:

@@ -118,10 +118,13 @@ class Shield:
         request = new_id()
         answer = _Answer(send, request)
         ANSWERING.set(None)
+        method = scope["method"]
+        if method == "HEAD":  # answered as GET is; the server leaves the body out
+            scope = {**scope, "method": "GET"}
         try:
             await self._guard(scope, receive, answer)
         finally:
-            self._tell(scope, request, answer.status, time.perf_counter() - start)
+            self._tell(scope, request, method, answer.status, time.perf_counter() - start)
 
     async def _guard(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         try:
@@ -182,14 +185,14 @@ class Shield:
                 retry=1,
             ) from None
 
-    def _tell(self, scope: Scope, request: str, status: int, seconds: float) -> None:
+    def _tell(self, scope: Scope, request: str, method: str, status: int, seconds: float) -> None:
         """The access log, and the span: no query, no address of a record, no text."""
         route = _route(scope)
         self._metrics.watch_request(route, status, seconds)
         if self._tracer is not None:
             self._tracer.tell(
                 request,
-                scope["method"],
+                method,
                 route,
                 status,
                 model=ANSWERING.get(),
@@ -197,9 +200,7 @@ class Shield:
                 parent=Headers(scope=scope).get("traceparent"),
             )
         actor = scope.get("state", {}).get("actor", "-")
-        _LOG.info(
-            "%s %s %s %d %.1f ms %s", request, scope["method"], route, status, seconds * 1e3, actor
-        )
+        _LOG.info("%s %s %s %d %.1f ms %s", request, method, route, status, seconds * 1e3, actor)
 
 
 def _route(scope: Scope) -> str:
