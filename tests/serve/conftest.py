@@ -15,6 +15,7 @@ from emrobust import config
 from emrobust.clinic import generate
 from emrobust.serve import app, service, settings
 from emrobust.serve.catalog import Wanted
+from emrobust.serve.protocol import BoundedProtocol
 from emrobust.serve.store import keys
 from emrobust.serve.suggestions import Advice, Suggestion
 
@@ -144,7 +145,13 @@ def server(opened) -> Iterator[uvicorn.Server]:
     """A real server in a thread of this process."""
     made = uvicorn.Server(
         uvicorn.Config(
-            app.build(opened), port=0, lifespan="on", log_config=None, access_log=False, ws="none"
+            app.build(opened),
+            port=0,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            ws="none",
+            http=BoundedProtocol,
         )
     )
     thread = threading.Thread(target=made.run)

@@ -106,7 +106,7 @@ def check_that_heads_end(port):
                 pytest.fail("it takes heads without end")
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
         line.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n")
-        time.sleep(0.5)  # what comes with a request's first bytes is not counted
+        time.sleep(0.5)  # of a head that never ends, what comes with its first bytes is not counted
         line.sendall(b"X-A: " + b"b" * 66_000)
         assert line.recv(100).startswith(b"HTTP/1.1 431 ")
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
