@@ -131,6 +131,14 @@ async def test_tensors_are_what_diagnose_says(client, opened):
         assert answer.json()["type"] == "urn:emrobust:shape"
 
 
+async def test_an_address_with_a_slash_too_many_is_unknown_and_leads_nowhere(client):
+    for path in ("/v1/diagnose/", "/v2/models/clinic/infer/", "/fhir/$diagnose/"):
+        answer = await client.post(path, json={"text": NOTE}, headers={"Host": "elsewhere.test"})
+        assert answer.status_code == 404
+        assert "location" not in answer.headers
+    assert (await client.get("/v1/models/")).status_code == 404
+
+
 async def test_numbers_for_prometheus_name_no_path(client, as_role):
     await client.post("/v1/diagnose", json={"text": NOTE})
     await client.get(f"/v1/{PRIVATE}")

@@ -32,6 +32,7 @@ def build(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,  # the address would be made from what the caller says in Host
         lifespan=_live,
         # FastAPI's own spans hold paths and queries, and an environment variable switches them on.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
