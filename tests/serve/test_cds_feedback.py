@@ -6,6 +6,7 @@ import json
 import uuid
 
 import pytest
+from pydantic import ValidationError
 
 from emrobust.serve import cds_feedback
 from emrobust.serve.problem import RefusedError
@@ -46,6 +47,14 @@ def test_what_was_not_taken_is_not_called_wrong(taken, verdict, labels):
     feedback, event = judge(**taking(*taken))
     assert (feedback.verdict, feedback.labels, event) == (verdict, labels, None)
     assert judge(**taking(*taken))[0] == feedback  # the same id: recorded once
+
+
+@pytest.mark.parametrize(
+    "at", [1_700_000_000, 1.7e9, "1700000000", "2026-11-22", "2026-11-22T10:00:00", "", None]
+)
+def test_a_moment_is_written_as_iso_8601_has_it(at):
+    with pytest.raises(ValidationError, match="outcomeTimestamp"):
+        judge(outcomeTimestamp=at)
 
 
 def test_where_only_one_can_be_right_another_one_is_a_change():

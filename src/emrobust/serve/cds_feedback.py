@@ -8,17 +8,30 @@ two recommended diagnoses confirms that one, and does not call the other wrong.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from emrobust.serve.cds import Sent, table
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.store import Event, Feedback
 from emrobust.serve.store.entries import Verdict
 from emrobust.serve.suggestions import suggestion_id
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}T")
+
+
+def _is_written(value: object) -> object:
+    """Refuse what pydantic would take for seconds since 1970, as a number or in a string."""
+    if not isinstance(value, str) or not _DATE.match(value):
+        raise ValueError("it must be a date and time as ISO 8601 writes them")
+    return value
+
+
+Timestamp = Annotated[AwareDatetime, BeforeValidator(_is_written)]
 
 
 class AcceptedSuggestion(Sent):
@@ -48,7 +61,7 @@ class Outcome(Sent):
     outcome: Literal["accepted", "overridden"]
     acceptedSuggestions: tuple[AcceptedSuggestion, ...] = Field((), max_length=50)  # noqa: N815
     overrideReason: Override = Override()  # noqa: N815
-    outcomeTimestamp: AwareDatetime  # noqa: N815
+    outcomeTimestamp: Timestamp  # noqa: N815
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
