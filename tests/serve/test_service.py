@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from emrobust import runs
-from emrobust.errors import ConfigError, RunError
+from emrobust.errors import ConfigError, RunError, StorageError
 from emrobust.package import layout
 from emrobust.serve import app, catalog, service, settings, store
 from emrobust.serve.catalog import Wanted
@@ -443,3 +443,29 @@ class TestAwayStore:
         assert len(opened.store.predictions()) == codes.count(200) + 2
         assert opened.store.prediction(first.json()["id"])
         assert store.verify(opened.store.database).kept == codes.count(200) + 2
+
+    async def test_a_service_on_a_full_disk_is_not_ready_until_there_is_room(
+        self, client, opened, monkeypatch
+    ):
+        database = opened.store.database
+        write = database.write
+
+        @contextlib.contextmanager
+        def refuse():
+            with write():
+                raise StorageError("the store is full")
+            yield
+
+        ready = "/v2/health/ready"
+        assert (await client.get(ready)).status_code == 200
+        monkeypatch.setattr(database, "write", refuse)
+        assert (await client.get(ready)).status_code == 200  # nobody knows yet
+        assert (await client.post("/v1/diagnose", json={"text": NOTE})).status_code == 507
+        for _ in range(2):
+            answer = await client.get(ready)
+            assert (answer.status_code, answer.json()["type"]) == (503, "urn:emrobust:unavailable")
+        monkeypatch.setattr(database, "write", write)
+        for _ in range(2):
+            assert (await client.get(ready)).status_code == 200
+        actions = [row["action"] for row in opened.store.audit()]
+        assert actions.count("store writable again") == 1

@@ -152,7 +152,7 @@ async def show_live() -> Live:
 
 @router.get("/v2/health/ready", responses=problem.responses(503))
 async def show_ready(service: Service) -> Ready:
-    """Tell that the models are loaded and the store can be reached."""
+    """Tell that the models are loaded and the store takes what is recorded."""
     await asyncio.to_thread(service.store.check)
     return Ready(ready=True)
 

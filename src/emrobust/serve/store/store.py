@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from emrobust.config import Section
-from emrobust.errors import NotFoundError, StoreError, UnavailableError
+from emrobust.errors import NotFoundError, StorageError, StoreError, UnavailableError
 from emrobust.serve.store import migrate
 from emrobust.serve.store.database import Database, connect
 from emrobust.serve.store.entries import Entry, Event, to_rows
@@ -21,6 +21,7 @@ from emrobust.serve.store.schema import AUDIT, FEEDBACK, PREDICTIONS, TEXTS
 from emrobust.serve.store.texts import Seal, read_seal
 from emrobust.serve.store.writer import Writer
 
+_ACTOR = "service"
 _PAUSE = 0.5  # seconds between attempts to reach a database at the start
 T = TypeVar("T")
 
@@ -62,13 +63,21 @@ class Store:
         return self._seal is not None
 
     def check(self) -> None:
-        """Return if the database answers.
+        """Return if the database answers, and takes what is recorded.
+
+        After a full disk it tries to record that there is room again: nobody else would while a
+        service that is not ready gets no requests.
 
         Raises:
-            UnavailableError: it is away or busy.
+            UnavailableError: it is away or busy, or its disk is still full.
         """
         with self.database.read() as connection:
             connection.execute(sa.select(1))
+        if self._writer.is_full:
+            try:
+                self.record(Event(actor=_ACTOR, action="store writable again"))
+            except StorageError as error:
+                raise UnavailableError(error.message, error.hint) from None
 
     def submit(self, entry: Entry) -> Future[None]:
         """Record an entry with its row of the audit log.

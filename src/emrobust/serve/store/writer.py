@@ -16,7 +16,13 @@ from typing import final
 
 import sqlalchemy as sa
 
-from emrobust.errors import EmrobustError, NotFoundError, StoreError, UnavailableError
+from emrobust.errors import (
+    EmrobustError,
+    NotFoundError,
+    StorageError,
+    StoreError,
+    UnavailableError,
+)
 from emrobust.serve.store import chain
 from emrobust.serve.store.database import Database
 from emrobust.serve.store.entries import Rows, digest
@@ -30,6 +36,9 @@ Waiting = tuple[Rows, "Future[None]"]
 @final
 class Writer:
     """The one thread of a process that appends.
+
+    Attributes:
+        is_full: the last transaction failed, since its disk is full or may not be written.
 
     Args:
         database: where to.
@@ -53,6 +62,7 @@ class Writer:
         self._queue: deque[Waiting] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self.is_full = False
         self._thread = threading.Thread(target=self._run, name="store writer", daemon=True)
         self._thread.start()
 
@@ -85,7 +95,9 @@ class Writer:
         while group := self._take():
             try:
                 refused = self._write(group)
+                self.is_full = False
             except EmrobustError as error:
+                self.is_full = isinstance(error, StorageError)
                 refused = dict.fromkeys(range(len(group)), error)
             except Exception as error:  # whatever it is, the callers must not wait for ever
                 unforeseen = StoreError(f"the store failed unexpectedly ({type(error).__name__})")
