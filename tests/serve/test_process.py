@@ -53,7 +53,7 @@ def process(served_package, tmp_path):
     running = subprocess.Popen(
         [sys.executable, "-c", GUARDED, "serve", f"clinic@1={served_package}", "--port", "0",
          "--store", str(tmp_path / "store.db"), "--set", f"serve.jobs={tmp_path / 'jobs'}",
-         "--set", "limits.deadline=60"],
+         "--set", "limits.deadline=60", "--set", "serve.grace=1"],
         stdout=subprocess.PIPE, stderr=log, text=True,
     )  # fmt: skip
     said = ""
@@ -93,6 +93,28 @@ def test_it_answers_with_every_outward_connection_refused(process, tmp_path):
     assert "Traceback" not in log
     assert "胸闷" not in log
     assert key not in log
+
+
+def test_who_is_waited_for_no_longer_is_told_that_the_service_ends(process, tmp_path):
+    address, key, running = process
+    jobs = tmp_path / "jobs"
+    head = (
+        f"POST /v1/batch?name=table.csv HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n"
+        "Content-Length: 100000\r\n\r\nrecord_id"
+    )
+    with socket.create_connection(("127.0.0.1", httpx.URL(address).port), timeout=20) as line:
+        line.sendall(head.encode())
+        while not list(jobs.glob("*/table.csv")):
+            time.sleep(0.01)
+        running.send_signal(signal.SIGTERM)
+        told = b""
+        while part := line.recv(65_536):
+            told += part
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"urn:emrobust:ending" in told
+    assert running.wait(30) == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    assert not list(jobs.iterdir())
 
 
 def check_that_heads_end(port):

@@ -7,6 +7,8 @@ import socket
 import httpx
 import pytest
 
+from emrobust.serve import shield
+
 LIVE = b"GET /v2/health/live HTTP/1.1\r\n"
 HOST = b"Host: clinic.test\r\n"
 END = b"Connection: close\r\n\r\n"
@@ -73,3 +75,16 @@ def test_what_is_no_http_is_told_as_a_problem(say):
     told = say("患者胸闷\r\n\r\n".encode())
     assert told.startswith(b"HTTP/1.1 400 ")
     assert b"urn:emrobust:no_http" in told
+
+
+def test_an_upload_that_stops_coming_is_given_up(say, as_role, opened, monkeypatch):
+    monkeypatch.setattr(shield, "_BODY_SECONDS", 0.3)
+    key = as_role("clinician")["Authorization"].encode()
+    head = (
+        b"POST /v1/batch?name=table.csv HTTP/1.1\r\n" + HOST + b"Authorization: " + key + b"\r\n"
+        b"Content-Length: 100000\r\n\r\n"
+    )
+    told = say(head + b"record_id")
+    assert told.startswith(b"HTTP/1.1 408 ")
+    assert b"urn:emrobust:slow_body" in told
+    assert not list(opened.settings.serve.jobs.iterdir())

@@ -2,8 +2,8 @@
 
 Pure ASGI, since a middleware on Starlette's base class would hold every body in memory twice. A
 request's body is read here, counted on its way, so that a route never sees half of one. Paths in
-`STREAMED` read their bodies themselves and have no deadline. What no model could answer soon
-(`emrobust.serve.admission`) is refused here, before anything is done for it.
+`STREAMED` read their bodies themselves and have no deadline while something of them comes. What no
+model could answer soon (`emrobust.serve.admission`) is refused here, before any work is done.
 """
 
 from __future__ import annotations
@@ -55,6 +55,14 @@ _FULL = problem.respond(
     503, "queue_full", "as many requests wait as can be answered soon", "Try again in a moment."
 )
 _FULL_HEADERS = list(_FULL.raw_headers)
+_ENDING = RefusedError(
+    503,
+    "ending",
+    "the service ends and could not wait for this request",
+    "Try again in a moment.",
+    retry=5,
+    headers={"Connection": "close"},
+)
 
 
 class _Answer:
@@ -134,6 +142,8 @@ class Shield:
                 await self._serve(scope, receive, answer)
         except RefusedError as refusal:
             await _refuse(scope, receive, answer, refusal)
+        except asyncio.CancelledError:  # by the server, which ends and waits no longer
+            await _refuse(scope, receive, answer, _ENDING)
         except Exception as error:  # nothing may reach the server's log, which shows messages
             if answer.started:
                 _LOG.error("an unforeseen %s after the response began", type(error).__name__)
@@ -252,20 +262,25 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
                 if not message.get("more_body", False):
                     return b"".join(parts)
     except TimeoutError:
-        raise RefusedError(
-            408, "slow_body", f"the body did not arrive within {_BODY_SECONDS:g} s",
-            headers={"Connection": "close"},
-        ) from None  # fmt: skip
+        raise _too_slow(f"the body did not arrive within {_BODY_SECONDS:g} s") from None
+
+
+def _too_slow(what: str) -> RefusedError:
+    return RefusedError(408, "slow_body", what, "Send it again.", headers={"Connection": "close"})
 
 
 def _counted(scope: Scope, receive: Receive, limit: int) -> Receive:
-    """A streamed body, refused where it becomes too large."""
+    """A streamed body, refused where it becomes too large or stops coming."""
     _check_length(scope, limit)
     size = 0
 
     async def count() -> Message:
         nonlocal size
-        message = await receive()
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                message = await receive()
+        except TimeoutError:
+            raise _too_slow(f"nothing of the body came for {_BODY_SECONDS:g} s") from None
         size += len(message.get("body", b""))
         if size > limit:
             raise _too_large(limit)
