@@ -8,7 +8,7 @@ import json
 import pytest
 
 from emrobust.serve.fhir import attachment, reading, writing
-from emrobust.serve.fhir.resources import ResourceError
+from emrobust.serve.fhir.resources import KINDS, Patient, ResourceError, parse
 from emrobust.serve.suggestions import Suggestion
 
 NOTE = "反复胸痛3天，活动后加重，休息可缓解。"
@@ -204,6 +204,27 @@ def test_a_missing_subject_is_refused_with_its_place():
     bare = condition("高血压病")
     del bare["subject"]
     assert refused(document(), bare).code == "required"
+
+
+def test_a_wrong_element_is_counted_once_and_named_as_fhir_names_it():
+    for given, places in (
+        ({"id": "a b"}, ("Patient.id",)),
+        ({"id": "a" * 65}, ("Patient.id",)),
+        ({"id": None}, ("Patient.id",)),
+        ({"id": "p1\n"}, ("Patient.id",)),
+    ):
+        with pytest.raises(ResourceError) as told:
+            parse(Patient, {"resourceType": "Patient", **given}, "Patient")
+        assert told.value.where == places
+        assert told.value.message.startswith("Patient has 1 element(s)")
+    assert parse(Patient, {"resourceType": "Patient", "id": ""}, "Patient").id == ""
+
+
+def test_no_element_is_of_several_types():
+    """Or a mistake's place would name the type, which is no FHIRPath."""
+    for kind in KINDS.values():
+        schema = json.dumps(kind.model_json_schema())
+        assert "anyOf" not in schema, kind
 
 
 def test_two_patients_are_refused():

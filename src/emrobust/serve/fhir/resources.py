@@ -121,7 +121,8 @@ class Annotation(Element):
 class Resource(Element):
     """What all resources have."""
 
-    id: Id | Literal[""] = ""
+    # Some systems send an empty one; a union of types would be named in the path of a mistake.
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9\-.]{0,64}$")] = ""
 
 
 class Patient(Resource):
