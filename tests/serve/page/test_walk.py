@@ -148,6 +148,23 @@ def test_trouble_is_told_in_plain_words(visit, opened, tokens):
     page.wait_for_selector("#trouble:has-text('7 秒后')")
 
 
+def test_a_key_is_cleaned_of_what_cannot_be_seen_and_a_wrong_one_is_called_wrong(visit, tokens):
+    seen = visit()
+    page = seen.page
+    page.goto(seen.address)
+    for wrong in ("密钥", "emr_ключ", "clé"):
+        page.fill("#key", wrong)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#trouble:has-text('密钥无效')")
+        assert page.locator("#trouble button").count() == 1, "the same key is not tried again"
+        page.click("#trouble button")
+    page.fill("#key", f"\u3000\u200b{tokens['clinician']}\ufeff \u2060")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#note textarea")
+    assert page.evaluate("sessionStorage['emrobust-key']") == tokens["clinician"]
+    seen.check()
+
+
 def test_a_table_goes_in_and_a_table_comes_out(visit, tokens, tmp_path):
     seen = visit(accept_downloads=True)
     page = seen.sign_in(tokens["clinician"])

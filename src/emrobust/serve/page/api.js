@@ -15,9 +15,10 @@ export class Failure extends Error {
 /** The key that signs requests, for this tab only. */
 export const key = () => held ?? (held = sessionStorage.getItem(KEPT));
 
+/** Take a key without what cannot be seen: chat programs put such characters around what is copied. */
 export const signIn = (given) => {
-  held = given;
-  sessionStorage.setItem(KEPT, given);
+  held = given.replace(/[\p{Cc}\p{Cf}]/gu, "").trim();
+  sessionStorage.setItem(KEPT, held);
 };
 
 export const signOut = () => {
@@ -25,11 +26,15 @@ export const signOut = () => {
   sessionStorage.removeItem(KEPT);
 };
 
-const headersOf = (kind) => ({
-  Accept: "application/json, text/html, text/csv",
-  ...(key() ? { Authorization: `Bearer ${key()}` } : {}),
-  ...(kind ? { "Content-Type": kind } : {}),
-});
+/** The headers of a request; a key that cannot stand in one is none of the service's. */
+const headersOf = (kind) => {
+  if (/[^ -~]/.test(key() ?? "")) throw new Failure(401);
+  return {
+    Accept: "application/json, text/html, text/csv",
+    ...(key() ? { Authorization: `Bearer ${key()}` } : {}),
+    ...(kind ? { "Content-Type": kind } : {}),
+  };
+};
 
 const toFailure = async (answer) => {
   const problem = await answer.json().catch(() => ({}));

@@ -138,7 +138,7 @@ const enter = async () => {
 const submitKey = (event) => {
   event.preventDefault();
   hush();
-  signIn(by("key").value.trim());
+  signIn(by("key").value);
   by("key").value = "";
   enter();
 };
