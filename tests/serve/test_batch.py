@@ -24,6 +24,7 @@ from emrobust.package import layout
 from emrobust.package import load as load_package
 from emrobust.serve import jobs as room
 from emrobust.serve import store
+from emrobust.serve.jobs import worker
 from emrobust.serve.store import jobs as queue
 from emrobust.serve.store.entries import new_id
 
@@ -143,8 +144,19 @@ async def test_others_see_nothing_of_a_job_and_administrators_all(client, as_rol
     assert (await client.get("/v1/batch", headers=other)).json() == {"jobs": []}
     assert [one["id"] for one in (await client.get("/v1/batch")).json()["jobs"]] == [job]
     assert (await client.delete(f"/v1/batch/{job}", headers=other)).status_code == 404
-    assert (await client.delete(f"/v1/batch/{job}")).json()["state"] == "done"
-    assert (await client.get(f"/v1/batch/{job}/result")).status_code == 404  # erased
+
+
+async def test_an_erased_result_is_called_so(client, opened, write_table):
+    job = (await upload(client, write_table(range(5)))).json()["job"]
+    done = await finish(client, job)
+    assert "until" in done
+    told = (await client.delete(f"/v1/batch/{job}")).json()
+    assert told == {**{k: v for k, v in done.items() if k != "until"}, "state": "erased"}
+    assert (await client.get(f"/v1/batch/{job}")).json() == told
+    assert (await client.get(f"/v1/batch/{job}/result")).status_code == 404
+    assert (await client.delete(f"/v1/batch/{job}")).json() == told, "as erased as before"
+    assert not list(opened.settings.serve.jobs.iterdir())
+    assert [row["action"] for row in opened.store.audit()].count("job erased") == 1
 
 
 async def test_a_wrong_method_is_told_all_right_ones(client):
@@ -218,7 +230,7 @@ class TestFew:
         return ["batch.waiting=1", "batch.keep_days=0"]
 
     async def test_a_caller_has_few_jobs_at_once_and_results_for_some_days(
-        self, client, write_table
+        self, client, opened, write_table
     ):
         job = (await upload(client, write_table(range(20_000)))).json()["job"]
         refused = await upload(client, write_table(range(3)))
@@ -226,8 +238,10 @@ class TestFew:
         assert int(refused.headers["retry-after"]) > 0
         await client.delete(f"/v1/batch/{job}")
         job = (await upload(client, write_table(range(3)))).json()["job"]
-        assert (await finish(client, job))["state"] == "done"
+        assert (await finish(client, job))["state"] in ("done", "erased")
         assert (await client.get(f"/v1/batch/{job}/result")).status_code == 404
+        await asyncio.to_thread(worker.sweep, opened)
+        assert (await client.get(f"/v1/batch/{job}")).json()["state"] == "erased"
 
 
 class TestTwoVersions:

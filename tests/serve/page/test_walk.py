@@ -185,6 +185,11 @@ def test_a_table_goes_in_and_a_table_comes_out(visit, tokens, tmp_path):
     found = list(csv.DictReader(download.value.path().read_text("utf-8-sig").splitlines()))
     assert len(found) == 40
     assert download.value.suggested_filename.endswith(".csv")
+    page.click("[data-focus^=erase-]")
+    page.wait_for_selector(".state.erased:has-text('结果已删除')")
+    page.wait_for_selector("#said:has-text('visits.csv 的结果已删除')", state="attached")
+    assert page.locator("[data-job] button").count() == 0, "nothing is offered that is not there"
+    assert "保留至" not in text(page, "[data-job]")
     seen.check()
 
 

@@ -22,6 +22,7 @@ from emrobust.serve.store.jobs import Beat, Job
 _PAUSE = 2.0  # seconds between looks for a job that another process queued or lost
 _SWEEP_SECONDS = 600.0
 _ORPHAN_SECONDS = 86_400.0  # after which an upload that became no job is erased
+_ACTOR = "worker"  # of what no caller asked for
 _LOG = logging.getLogger("emrobust.serve")
 
 
@@ -96,7 +97,9 @@ def sweep(service: Service) -> None:
             if time.time() - folder.stat().st_mtime > _ORPHAN_SECONDS:
                 files.erase()
             continue
-        if job.state in ("failed", "cancelled") or is_over(service, job):
+        if is_over(service, job):
+            job = queue.erase(service.store.database, job.id, _ACTOR)
+        if job.state in ("erased", "failed", "cancelled"):
             files.erase()
         elif job.state == "done":
             files.tidy()

@@ -5,7 +5,7 @@ import { activeModels, chosenModel } from "./known.js";
 import { panel } from "./panel.js";
 import { tell } from "./trouble.js";
 import * as upload from "./upload.js";
-import { moment, number, t } from "./words.js";
+import { moment, number, say, t } from "./words.js";
 
 const EVERY = 1500;
 const DOWNLOAD_PATIENCE = 30 * 60_000;
@@ -39,9 +39,11 @@ const look = async () => {
 
 const nameOf = (job) => names.get(job.id) ?? t("batch.nameless", { id: job.id.slice(-6) });
 
+/** Stop a job, or erase the result of one that is done. */
 const cancel = async (job) => {
   try {
-    await ask(`v1/batch/${job.id}`, { method: "DELETE" });
+    const { state } = await askJson(`v1/batch/${job.id}`, { method: "DELETE" });
+    if (state === "erased") say(t("batch.erased", { name: nameOf(job) }));
   } catch (failure) {
     tell(failure);
   }

@@ -71,7 +71,7 @@ class JobShown(BaseModel):
     done: int = Field(description="rows that are finished")
     total: int | None = Field(None, description="rows, once they are counted")
     finished: str | None = None
-    until: str | None = Field(None, description="when its result is erased")
+    until: str | None = Field(None, description="when its result will be erased, while it is there")
     reason: str | None = Field(None, description="why it failed")
 
 
@@ -159,10 +159,12 @@ async def show_job(job: JobId, caller: Clinician, service: Service) -> JobShown:
 @router.delete("/v1/batch/{job}", response_model_exclude_none=True, responses=_READS)
 async def cancel_job(request: Request, job: JobId, caller: Clinician, service: Service) -> JobShown:
     """Cancel a job, or erase the result of one that is done."""
-    found = await _find(job, caller, service)
-    changed = await asyncio.to_thread(queue.cancel, service.store.database, job, caller.actor)
-    if found.state == "done":
-        await asyncio.to_thread(worker.files_of(found).erase)
+    await _find(job, caller, service)
+    database = service.store.database
+    changed = await asyncio.to_thread(queue.cancel, database, job, caller.actor)
+    if changed.state == "done":
+        changed = await asyncio.to_thread(queue.erase, database, job, caller.actor)
+        await asyncio.to_thread(worker.files_of(changed).erase)
     request.app.state.worker.wake()  # it erases a cancelled job's files
     return _show(service, changed)
 

@@ -1,6 +1,6 @@
 """Batch jobs that survive a restart.
 
-    queued ──claim──▶ running ──finish──▶ done
+    queued ──claim──▶ running ──finish──▶ done ──erase──▶ erased
       │                 │ ├────fail────▶ failed
       │                 │ └─lease over─▶ claimed again, from the last row that was reported
       └────cancel───────┴──────────────▶ cancelled
@@ -26,7 +26,7 @@ from emrobust.serve.store.database import Database
 from emrobust.serve.store.entries import Event, new_id, short, to_rows
 from emrobust.serve.store.schema import JOBS
 
-State = Literal["queued", "running", "done", "failed", "cancelled"]
+State = Literal["queued", "running", "done", "erased", "failed", "cancelled"]
 LEASE_SECONDS = 30.0
 MOST_STALLS = 5
 _PATH = 1000
@@ -44,7 +44,7 @@ class Job:
         model: name and version.
         source: path of the table that was uploaded.
         target: path of the result.
-        state: queued, running, done, failed or cancelled.
+        state: queued, running, done, erased, failed or cancelled.
         total: rows, where they were counted.
         done: rows that are finished for certain; a new worker goes on behind them.
         attempts: workers that took it.
@@ -232,6 +232,21 @@ def cancel(database: Database, job_id: str, actor: str) -> Job:
         job = _get(connection, job_id, lock=True)
         if job.state in ("queued", "running"):
             _close(database, connection, job, "cancelled", actor)
+        return _get(connection, job_id)
+
+
+def erase(database: Database, job_id: str, actor: str) -> Job:
+    """Say of a job that is done that its result is there no more; another stays as it is.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
+    short(actor, "actor")
+    with database.write() as connection:
+        job = _get(connection, job_id, lock=True)
+        if job.state == "done":
+            connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(state="erased"))
+            _tell(database, connection, job, actor, "job erased")
         return _get(connection, job_id)
 
 
