@@ -109,3 +109,23 @@ def test_tab_goes_from_the_note_to_the_answer_and_is_seen(visit, tokens):
     assert stops.index("label-0") < next(
         k for k, stop in enumerate(stops) if stop.startswith("采纳")
     )
+
+
+@pytest.mark.parametrize("size", ["hospital", "phone"])
+def test_trouble_is_seen_wherever_the_page_is_scrolled_to(visit, tokens, size):
+    seen = visit(size)
+    page = seen.sign_in(tokens["clinician"])
+    page.click("#tab-models")
+    page.click("[data-card]")
+    page.wait_for_selector("#card-title:focus")
+    page.route("**/card", lambda route: route.abort())
+    page.evaluate("scrollTo(0, 500)")
+    page.evaluate("document.querySelector('[data-card]').click()")
+    page.wait_for_selector("#trouble button:last-child")
+    top = page.evaluate(
+        "(() => { const r = document.querySelector('#trouble p').getBoundingClientRect();"
+        " return document.elementFromPoint(r.x + 5, r.y + 5)?.closest('#trouble') && r.y; })()"
+    )
+    assert page.evaluate("scrollY") > 0
+    assert top is not None, "nothing lies above it"
+    assert 0 < top < 120

@@ -27,16 +27,17 @@ const isPassing = ({ status }) => [0, 408, 409, 429].includes(status) || status 
 /** What the service says of it, in English; it never holds a note's text. */
 const detailOf = ({ detail, hint }) => [detail, hint].filter(Boolean).join(" ");
 
+/** How much of the screen stays covered: what is scrolled, and the desk, begin below it. */
+const measure = () => document.documentElement.style.setProperty("--above", `${by("above").offsetHeight}px`);
+
 const draw = () => {
-  const place = by("trouble");
-  place.hidden = shown === null;
-  if (shown === null) return fill(place);
-  return fill(
-    place,
+  by("trouble").hidden = shown === null;
+  fill(by("trouble"), shown === null ? null : [
     h("p", {}, wordsOf(shown.failure), isWorded(shown.failure) ? null : h("small", { lang: "en" }, detailOf(shown.failure))),
     shown.again ? h("button", { type: "button", onclick: shown.again }, t("problem.again")) : null,
     h("button", { type: "button", "aria-label": t("problem.close"), onclick: hush }, "×"),
-  );
+  ]);
+  measure();
 };
 
 /** Take the message away. */
@@ -60,3 +61,4 @@ export const tell = (failure, again) => {
 };
 
 document.addEventListener("language", draw);
+addEventListener("resize", measure);
