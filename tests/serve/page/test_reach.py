@@ -129,3 +129,18 @@ def test_trouble_is_seen_wherever_the_page_is_scrolled_to(visit, tokens, size):
     assert page.evaluate("scrollY") > 0
     assert top is not None, "nothing lies above it"
     assert 0 < top < 120
+
+
+def test_the_items_of_a_card_have_their_numbers_before_their_titles(visit, tokens):
+    seen = visit()
+    page = seen.sign_in(tokens["clinician"])
+    page.click("#tab-models")
+    page.click("[data-card]")
+    page.wait_for_selector("#card-title:focus")
+    cut = page.evaluate(
+        "[...document.querySelectorAll('.model-card .item span')]"
+        ".filter((e) => e.scrollWidth > e.getBoundingClientRect().width + 1"
+        " && getComputedStyle(e).display !== 'inline').map((e) => e.textContent)"
+    )
+    assert page.locator(".model-card .item span").count() == 27
+    assert cut == []

@@ -11,9 +11,13 @@ const ATTRIBUTES = new Set([
   "points", "transform", "fill", "stroke", "stroke-width", "stroke-dasharray", "text-anchor", "font-size", "role", "aria-label", "opacity",
 ]);
 
-const CLASSES = new Set(["item", "open", "key", "answer", "n", "facts"]); // that this page has a style for
+const CLASSES = ["item", "open", "n"]; // that this page has a style for; others mean something else here
 
-const fits = (key, value) => ATTRIBUTES.has(key) && (key !== "class" || CLASSES.has(value));
+/** What is copied of an attribute: all of it, or the known classes. */
+const copied = (key, value) => {
+  if (!ATTRIBUTES.has(key)) return null;
+  return key === "class" ? CLASSES.filter((known) => value.split(" ").includes(known)).join(" ") || null : value;
+};
 
 const copy = (node) => {
   if (node.nodeType === Node.TEXT_NODE) return document.createTextNode(node.data);
@@ -23,7 +27,8 @@ const copy = (node) => {
   if (!(drawn ? DRAWN : PLAIN).has(name)) return null;
   const made = drawn ? document.createElementNS(SVG, name) : document.createElement(name);
   for (const { name: key, value } of node.attributes) {
-    if (fits(key, value)) made.setAttribute(key, value);
+    const said = copied(key, value);
+    if (said !== null) made.setAttribute(key, said);
   }
   made.append(...[...node.childNodes].map(copy).filter(Boolean));
   return made;
