@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from emrobust.serve.store import keys
+
 pytestmark = pytest.mark.browser
 
 HERE = Path(__file__).parent
@@ -144,3 +146,30 @@ def test_the_items_of_a_card_have_their_numbers_before_their_titles(visit, token
     )
     assert page.locator(".model-card .item span").count() == 27
     assert cut == []
+
+
+@pytest.mark.parametrize("size", ["hospital", "large"])
+def test_the_bar_says_in_full_who_is_signed_in(visit, opened, size):
+    name, role = "Dr. Alexandra Featherstone", "administrator"
+    token, _ = keys.add(opened.store.database, name=name, role=role, actor="test")
+    seen = visit(size)
+    page = seen.sign_in(token)
+    page.click("#language")
+    page.wait_for_selector("html[lang=en]")
+    assert page.inner_text("#caller") == f"{name} · {role}"
+    whole, shown = page.evaluate(
+        "[document.getElementById('caller')].flatMap((e) => [e.scrollWidth, e.clientWidth])"
+    )
+    assert whole <= shown
+
+
+def test_a_shade_tells_that_more_lies_below(visit, tokens):
+    seen = visit()
+    page = seen.sign_in(tokens["clinician"])
+    seen.diagnose()
+    page.evaluate("document.getElementById('reasons').style.maxHeight = '60px'")
+    place = page.locator("#reasons").bounding_box()
+    strip = {"x": place["x"] + 3, "y": place["y"] + place["height"] - 12, "width": 6, "height": 8}
+    before = page.screenshot(clip=strip)
+    page.evaluate("document.getElementById('reasons').scrollTo(0, 9999)")
+    assert page.screenshot(clip=strip) != before
