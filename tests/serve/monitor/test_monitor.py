@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from emrobust.package.drift import Reference
 from emrobust.serve.monitor import sketch
+from emrobust.serve.monitor.alarms import Alarms, Check
 from emrobust.serve.store import Prediction
 from emrobust.serve.store.schema import SKETCHES
 
@@ -83,6 +84,15 @@ async def test_a_note_counts_once_and_a_job_neither_hides_nor_rings(client, open
     assert found["feedback"]["level"] == "calm"
     assert found["input"]["records"] == 25
     assert found["labels"]["records"] == 325
+
+
+async def test_an_alarm_that_is_not_over_yet_says_what_was_found_now(client, opened, as_role):
+    alarms = Alarms(opened.store.database)
+    alarms.update("clinic@1", [Check("input.unknown", "watch")])
+    found = (await client.get("/v1/monitor", headers=as_role("reviewer"))).json()
+    (alarm,) = found["alarms"]
+    assert (alarm["level"], alarm["now"]) == ("watch", "unknown")
+    assert found["level"] == "watch", "all together are no calmer than an alarm that is on"
 
 
 async def test_a_sketch_outlives_its_process_and_leaves_strangers_out(opened):

@@ -95,7 +95,7 @@ class Monitor:
                 to=_second(now),
                 model=name,
                 models=sorted(loaded | set(self._ledger.models)),
-                level=_sum_up(found.checks),
+                level=worst([_sum_up(found.checks), *(of.level for of in alarms)]),
                 alarms=[self._describe(of, found.checks) for of in _worst_first(alarms)],
                 history=describe_hours(self._ledger.hours(name, start)),
                 load=found.load,
@@ -207,6 +207,7 @@ class Monitor:
         return AlarmOn(
             check=alarm.name,
             level=alarm.level,
+            now=check.level,
             since=alarm.since,
             value=check.value,
             threshold=check.threshold,

@@ -34,10 +34,11 @@ class Bilingual(_Part):
 
 
 class AlarmOn(_Part):
-    """A check that is not calm."""
+    """A check that is not calm, or was not at one of the last looks."""
 
     check: str
     level: Level
+    now: Level = Field(description="found this time; an alarm ends after three looks that are lower")
     since: str
     value: float | None = None
     threshold: float | None = None
