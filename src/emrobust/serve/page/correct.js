@@ -1,21 +1,12 @@
 // Correcting: the right labels out of all that the model knows, found by title or code.
-import { askJson } from "./api.js";
 import { by, fill, h } from "./dom.js";
+import { labelsOf } from "./known.js";
 import { codes } from "./ranking.js";
 import { tell } from "./trouble.js";
 import { nameOf, say, t } from "./words.js";
 
 const MOST = 8;
-const known = new Map(); // model → its labels
 let view = null; // {labels, chips, found, active, task, onDone}
-
-const labelsOf = async (model) => {
-  if (!known.has(model)) {
-    const path = `v1/models/${encodeURIComponent(model)}/labels`;
-    known.set(model, (await askJson(path)).labels);
-  }
-  return known.get(model);
-};
 
 const texts = (label) => [label.label, label.title?.zh, label.title?.en, ...(label.codes ?? [])]
   .filter(Boolean).map((text) => text.toLowerCase());

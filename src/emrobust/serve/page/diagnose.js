@@ -3,7 +3,7 @@ import { Failure, askJson } from "./api.js";
 import * as correct from "./correct.js";
 import { by, fill, h } from "./dom.js";
 import * as keys from "./keys.js";
-import { chosenModel } from "./known.js";
+import { chosenModel, labelsOf, titled } from "./known.js";
 import * as note from "./note.js";
 import * as ranking from "./ranking.js";
 import * as reasons from "./reasons.js";
@@ -72,12 +72,16 @@ const asked = () => {
   return named && !named.default ? { ...note.request(), model: named.name } : note.request();
 };
 
+const withTitles = (known) => (one) => ({ ...one, labels: one.labels.map((name) => titled(name, known)) });
+
 const explain = async (labels) => {
   const mine = answer;
   let explained = [];
   try {
     const json = { ...asked(), labels };
-    ({ explained } = await askJson("v1/explain", { method: "POST", json, signal: running.signal }));
+    const asking = askJson("v1/explain", { method: "POST", json, signal: running.signal });
+    const [told, known] = await Promise.all([asking, labelsOf(mine.model.name)]);
+    explained = told.explained.map((one) => ({ ...one, similar: one.similar?.map(withTitles(known)) }));
   } catch (failure) {
     if (failure.status === undefined) throw failure;
   }

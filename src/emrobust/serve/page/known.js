@@ -5,6 +5,7 @@ const RANK = { clinician: 0, reviewer: 1, administrator: 2 };
 let me = null;
 let models = [];
 let chosen = null; // the name of a model that the doctor has picked
+const labels = new Map(); // model → its labels
 
 /** Who asks: `{name, role, keeps_text, …}`. */
 export const caller = () => me;
@@ -31,6 +32,17 @@ export const refresh = async () => {
   ({ models } = await askJson("v1/models"));
   return models;
 };
+
+/** The labels of a model, by its name or name@version: `{label, title, codes}`. */
+export const labelsOf = async (model) => {
+  if (!labels.has(model)) {
+    labels.set(model, (await askJson(`v1/models/${encodeURIComponent(model)}/labels`)).labels);
+  }
+  return labels.get(model);
+};
+
+/** A label of these by its name, with its titles. */
+export const titled = (name, among) => among.find(({ label }) => label === name) ?? { label: name };
 
 /** Ask who the key belongs to, and for the models. */
 export const meet = async () => {

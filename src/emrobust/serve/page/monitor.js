@@ -2,8 +2,9 @@
 import { askJson } from "./api.js";
 import * as charts from "./charts.js";
 import { h } from "./dom.js";
+import { labelsOf, titled } from "./known.js";
 import { panel } from "./panel.js";
-import { duration, either, moment, number, percent, t } from "./words.js";
+import { chance, duration, either, moment, nameOf, number, percent, t } from "./words.js";
 
 const EVERY = 60_000;
 const HOURS = [24, 168, 720];
@@ -11,12 +12,14 @@ const ROWS = 12;
 let found = null;
 let hours = 24;
 let model = null;
+let known = []; // the labels of the model, with their titles
 
 const look = async () => {
   const asked = new URLSearchParams({ hours: String(hours), ...(model ? { model } : {}) });
   const [wanted, of] = [hours, model];
   const told = await askJson(`v1/monitor?${asked}`);
-  if (wanted === hours && of === model) found = told; // else another was picked meanwhile
+  const labelsThere = told.labels.rows ? await labelsOf(told.model) : [];
+  if (wanted === hours && of === model) [found, known] = [told, labelsThere]; // else another was picked meanwhile
   return EVERY;
 };
 
@@ -78,7 +81,7 @@ const feature = (of) => h("figure", { class: "feature" },
   h("figcaption", {}, h("b", {}, either(of.title)), " ", badge(of.level), h("small", {}, `PSI ${number(of.psi, 3)} · ${t("monitor.limit")} ${number(of.threshold, 2)}`)),
   of.bins?.length ? charts.histogram(of.bins, { said: t("monitor.feature_said", { name: either(of.title), psi: number(of.psi, 3) }), name: nameOfBin }) : null);
 
-const shift = (of) => h("li", {}, h("span", {}, either(of.title)), h("small", {}, `MMD ${number(of.mmd, 3)} · p ${number(of.p, 2)}`), badge(of.level));
+const shift = (of) => h("li", {}, h("span", {}, either(of.title)), h("small", {}, `MMD ${number(of.mmd, 3)} · ${chance(of.p)}`), badge(of.level));
 
 const input = () => {
   const given = found.input ?? {};
@@ -99,7 +102,7 @@ const labels = () => {
   return wideCard("most", t("monitor.labels"), given.level, ifAny(rows, () => [
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("monitor.labels") }, h("table", { class: "rates" },
       h("thead", {}, h("tr", {}, heads.map((word, k) => h("th", { scope: "col", class: k ? "n" : null }, t(word))), h("td", {}), h("td", {}))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.label), h("td", { class: "n" }, share(row.expected)), h("td", { class: "n" }, share(row.observed)),
+      h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, nameOf(titled(row.label, known))), h("td", { class: "n" }, share(row.expected)), h("td", { class: "n" }, share(row.observed)),
         h("td", {}, charts.interval(row, top)), h("td", {}, row.level === "calm" ? null : badge(row.level))))))),
     charts.legend([["mark", t("monitor.usual")], ["now", t("monitor.now_interval")]]),
   ]));
@@ -118,6 +121,7 @@ const calibration = () => {
 
 const alarm = (one) => h("li", { class: one.level }, badge(one.level), h("div", {},
   h("b", {}, either(one.title)), " ", h("small", {}, t("monitor.since", { at: moment(one.since) })),
+  one.now === one.level ? null : h("small", {}, " · ", t("monitor.present", { level: t(`level.${one.now}`) })),
   h("p", {}, either(one.advice))));
 
 const alarms = () => {

@@ -38,7 +38,7 @@ const missing = (items) => (items.length === 0 ? null : part(t("why.missing"),
 const similar = (items) => (items.length === 0 ? null : wide(part(t("why.similar"),
   h("ul", { class: "cases" }, items.map((item) => h("li", {},
     h("p", {}, item.text),
-    h("small", {}, item.labels.join(t("comma")), " · ", t("why.alike", { share: percent(item.similarity) }))))))));
+    h("small", {}, item.labels.map(nameOf).join(t("comma")), " · ", t("why.alike", { share: percent(item.similarity) }))))))));
 
 const content = (found) => {
   if (found === undefined) return h("p", { class: "soft" }, t("why.waiting"));

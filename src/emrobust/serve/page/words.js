@@ -69,6 +69,9 @@ const locale = () => (language === "zh" ? "zh-CN" : "en-GB");
 export const number = (value, digits = 0) =>
   value.toLocaleString(locale(), { maximumFractionDigits: digits, minimumFractionDigits: digits });
 
+/** The chance that a test finds nothing: what is small is told as less than what can be shown. */
+export const chance = (p) => (p < 0.01 ? `p < ${number(0.01, 2)}` : `p ${number(p, 2)}`);
+
 /** A file's size. */
 export const bytes = (count) => {
   if (count < 1e6) return `${number(Math.ceil(count / 1000))} KB`;
