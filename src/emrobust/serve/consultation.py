@@ -39,7 +39,7 @@ class Asked(BaseModel):
     text: str | None = Field(None, description="the note", examples=[_EXAMPLE])
     fields: dict[str, str] | None = Field(None, description="its fields by name")
     record_id: str | None = Field(
-        None, min_length=1, max_length=LONGEST, pattern=r"^[^\x00-\x1f]+$"
+        None, min_length=1, max_length=LONGEST, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
     )
     model: Name | None = Field(None, description="name or name@version")
 

@@ -127,8 +127,15 @@ def test_trouble_is_told_in_plain_words(visit, opened, tokens):
     seen.sign_in(tokens["clinician"])
     page.click("#run")
     page.wait_for_selector("#trouble:has-text('病历里没有文字')")
+    page.fill("#record", "V1\u2028V2")
     page.fill("#note textarea", NOTE * 20)
     page.click("#run")
+    page.wait_for_selector("#trouble:has-text('就诊号有误')")
+    assert page.evaluate("document.activeElement.id") == "record"
+    page.fill("#record", "\u200bV1\u00a0")
+    with page.expect_request("**/v1/diagnose") as asked:
+        page.click("#run")
+    assert asked.value.post_data_json["record_id"] == "V1"
     page.wait_for_selector("#read .stop")
     assert (NOTE * 20).endswith(text(page, "#read .unread"))
     page.click("#edit")

@@ -1,23 +1,27 @@
 // The one way to the service. The key stands in a header; what fails becomes a Failure.
 // A note travels in a request's body only: never in an address, a log or the browser's storage.
+import { visible } from "./dom.js";
+
 const KEPT = "emrobust-key";
 const PATIENCE = 30_000;
 let held = null;
 
-/** An answer that is none: its status (0: no answer at all), the problem's code, seconds to wait. */
+/**
+ * An answer that is none: its status (0: no answer at all), the problem's code, seconds to wait, and
+ * the places that are wrong, such as `body.record_id`.
+ */
 export class Failure extends Error {
-  constructor(status, { code = "", detail = "", hint = "", wait = 0 } = {}) {
+  constructor(status, { code = "", detail = "", hint = "", wait = 0, places = [] } = {}) {
     super(`status ${status}`);
-    Object.assign(this, { status, code, detail, hint, wait });
+    Object.assign(this, { status, code, detail, hint, wait, places });
   }
 }
 
 /** The key that signs requests, for this tab only. */
 export const key = () => held ?? (held = sessionStorage.getItem(KEPT));
 
-/** Take a key without what cannot be seen: chat programs put such characters around what is copied. */
 export const signIn = (given) => {
-  held = given.replace(/[\p{Cc}\p{Cf}]/gu, "").trim();
+  held = visible(given);
   sessionStorage.setItem(KEPT, held);
 };
 
@@ -40,7 +44,8 @@ const toFailure = async (answer) => {
   const problem = await answer.json().catch(() => ({}));
   const code = String(problem.type ?? "").replace(/^(urn:emrobust:|about:blank)/, "");
   const wait = Number(answer.headers.get("Retry-After")) || 0;
-  return new Failure(answer.status, { code, detail: problem.detail, hint: problem.hint, wait });
+  const places = (problem.errors ?? []).map(({ where }) => where);
+  return new Failure(answer.status, { code, detail: problem.detail, hint: problem.hint, wait, places });
 };
 
 const send = async (path, options, patience) => {

@@ -134,6 +134,10 @@ const run = async () => {
   } catch (failure) {
     if (running === mine) running = null;
     draw();
+    if (failure.places?.includes("body.record_id")) {
+      failure.code = "record";
+      by("record").focus();
+    }
     tell(failure, run);
   } finally {
     by("diagnose").removeAttribute("aria-busy");

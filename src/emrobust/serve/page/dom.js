@@ -28,6 +28,9 @@ export const fill = (place, ...children) => {
   return place;
 };
 
+/** A short text as it is seen: chat programs and tables put unseen characters around what is copied. */
+export const visible = (text) => text.replace(/[\p{Cc}\p{Cf}]/gu, "").trim();
+
 /** A file for the user to keep. */
 export const save = (blob, name) => {
   const link = h("a", { href: URL.createObjectURL(blob), download: name });

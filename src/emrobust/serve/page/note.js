@@ -1,5 +1,5 @@
 // The note: typed or pasted as a whole or in its parts, then read with what speaks for a label.
-import { by, fill, h } from "./dom.js";
+import { by, fill, h, visible } from "./dom.js";
 import { pieces } from "./highlight.js";
 import { current, has, t } from "./words.js";
 
@@ -21,7 +21,7 @@ const values = () => Object.fromEntries(inputs().map((box) => [box.name, box.val
 export const request = () => {
   const stated = Object.entries(values()).filter(([, text]) => text.trim() !== "");
   const given = shape === "parts" ? { fields: Object.fromEntries(stated) } : { text: values()[WHOLE] };
-  const record = by("record").value.trim();
+  const record = visible(by("record").value);
   return record ? { ...given, record_id: record } : given;
 };
 
