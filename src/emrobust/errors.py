@@ -4,6 +4,7 @@
     ├── InputError                exit 2: what the user gave can be mended
     │   ├── ConfigError           the project file or an option
     │   ├── SourceError           a table, a file or a database that was read
+    │   │   └── ColumnsError      a table without the columns that are needed
     │   ├── RecordsError          a records table breaks its contract
     │   ├── LabelError            codes, classes, the class table
     │   ├── SplitError            a split that cannot be made
@@ -25,7 +26,7 @@ It never holds the text of a record: only names, numbers, keys and reasons.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class EmrobustError(Exception):
@@ -59,6 +60,20 @@ class ConfigError(InputError):
 
 class SourceError(InputError):
     """A table, file or database cannot be read as asked."""
+
+
+class ColumnsError(SourceError):
+    """A table lacks columns that are needed, or has them twice.
+
+    Args:
+        message: what happened.
+        hint: what the user can do about it.
+        columns: their names, as the project has them.
+    """
+
+    def __init__(self, message: str, hint: str, columns: Sequence[str]) -> None:
+        super().__init__(message, hint)
+        self.columns = tuple(columns)
 
 
 class RecordsError(InputError):

@@ -198,6 +198,9 @@ async def test_what_is_no_table_is_refused_at_once(client, opened, write_table, 
         told = await upload(client, content, name)
         assert told.status_code == status, (name, told.text)
         assert str(opened.settings.serve.jobs) not in told.text
+    told = (await upload(client, lacking)).json()
+    assert told["type"] == "urn:emrobust:columns"
+    assert [one["where"] for one in told["errors"]] == [columns["record_id"]]
     assert (await upload(client, good, model="other")).status_code == 404
     folder = opened.settings.serve.jobs
     assert not folder.exists() or not list(folder.iterdir())

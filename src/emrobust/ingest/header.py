@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Sequence
 
 from emrobust.config import Columns
-from emrobust.errors import SourceError
+from emrobust.errors import ColumnsError
 
 # A longer name is likelier a sentence of a table without a header.
 _LONGEST_NAME = 40
@@ -33,7 +33,7 @@ def locate(
         top: the cells of the source's first rows, where the header may stand in one of them.
 
     Raises:
-        SourceError: lists every named column that is missing or there twice. Where none is there,
+        ColumnsError: lists every named column that is missing or there twice. Where none is there,
             the first row may be a record, so nothing of it is told, not even what nearly is a name.
     """
     problems = []
@@ -56,9 +56,10 @@ def locate(
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         known = f"Its columns are: {', '.join(names[:100])}."
-        raise SourceError(
+        raise ColumnsError(
             f"{source} does not have the columns that [source.columns] names:\n{lines}",
             known if knows else _advice(named, top),
+            [name for name in named if name not in places],
         )
     return places
 

@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from emrobust.errors import (
+    ColumnsError,
     ConfigError,
     DeniedError,
     EmrobustError,
@@ -47,6 +48,7 @@ class RefusedError(EmrobustError):
         message: what happened; never a record's text.
         hint: what to do.
         retry: seconds after which the same request may be right.
+        errors: the places that are wrong.
         headers: further ones of the response.
     """
 
@@ -58,9 +60,11 @@ class RefusedError(EmrobustError):
         hint: str = "",
         *,
         retry: float | None = None,
+        errors: Sequence[Mistake] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, hint)
+        self.errors = errors
         self.status = status
         self.code = code
         self.headers = dict(headers or {})
@@ -73,7 +77,7 @@ class Mistake(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    where: str = Field(description="such as body.fields.chief_complaint")
+    where: str = Field(description="such as body.fields.chief_complaint, or a table's column")
     what: str
 
 
@@ -98,6 +102,7 @@ _STATUS: tuple[tuple[type[EmrobustError], int, str], ...] = (
     (StoreError, 500, "store"),
     (RunError, 422, "package"),
     (ConfigError, 422, "settings"),
+    (ColumnsError, 422, "columns"),
     (InputError, 422, "input"),
     (UnavailableError, 503, "unavailable"),
     (StorageError, 507, "disk_full"),
@@ -159,7 +164,11 @@ def of_error(error: EmrobustError) -> RefusedError:
     )
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
     retry = _RETRY_SECONDS if status in (503, 507) else None
-    return RefusedError(status, code, error.message, error.hint, retry=retry, headers=headers)
+    columns = error.columns if isinstance(error, ColumnsError) else ()
+    errors = [Mistake(where=name, what="is missing, or there twice") for name in columns]
+    return RefusedError(
+        status, code, error.message, error.hint, retry=retry, errors=errors, headers=headers
+    )
 
 
 def install(app: FastAPI) -> None:
@@ -176,7 +185,12 @@ def _on_error(request: Request, error: Exception) -> Response:
     if refusal.status == 500:
         _LOG.error("%s: %s", type(error).__name__, error.message)
     return respond(
-        refusal.status, refusal.code, refusal.message, refusal.hint, headers=refusal.headers
+        refusal.status,
+        refusal.code,
+        refusal.message,
+        refusal.hint,
+        errors=refusal.errors,
+        headers=refusal.headers,
     )
 
 

@@ -58,13 +58,14 @@ def test_a_file_that_is_no_table_is_refused_in_plain_words(visit, tokens, tmp_pa
     page.click("#tab-batch")
     for name, content, words in (
         ("a.docx", b"PK\3\4" * 1_000_000, "不支持这种文件"),
-        ("a.csv", b"", "表格无法读取"),
-        ("a.csv", b"one,two\n1,2\n", "visit_no"),
-        ("a.xlsx", b"no Excel", "表格无法读取"),
+        ("a.csv", b"", "table.csv is empty. Export the table"),
+        ("a.csv", b"one,two\n1,2\n", "表格缺少这些列，或有重名：visit_no、chief_complaint、"),
+        ("a.xlsx", b"no Excel", "技术说明（英文）： table.xlsx is not an Excel workbook"),
     ):
         file = tmp_path / name
         file.write_bytes(content)
         page.set_input_files("#batch-file", file)
         page.wait_for_selector(f"#trouble:has-text('{words}')")
+        assert "[source" not in page.inner_text("#trouble")
         page.click("#trouble button:last-child")
     assert page.locator("[data-job]").count() == 0

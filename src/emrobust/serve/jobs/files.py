@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emrobust import runs
-from emrobust.errors import InputError, SourceError, StorageError
+from emrobust.errors import ColumnsError, InputError, SourceError, StorageError
 
 _UPLOAD = "table"
 _FULL = "Tell who runs the service, and queue the table again when there is room."
@@ -118,11 +118,15 @@ class Files:
         """Take the folder of all jobs out of what is said: it is nobody's business.
 
         Raises:
+            ColumnsError: the table lacks columns.
             SourceError: in place of any other error of the table.
             StorageError: the disk is full.
         """
         try:
             yield
+        except ColumnsError as error:
+            message = self._shorten(error.message)
+            raise ColumnsError(message, error.hint, error.columns) from None
         except InputError as error:
             raise SourceError(self._shorten(error.message), error.hint) from None
         except StorageError as error:

@@ -38,7 +38,9 @@ class AlarmOn(_Part):
 
     check: str
     level: Level
-    now: Level = Field(description="found this time; an alarm ends after three looks that are lower")
+    now: Level = Field(
+        description="found this time; an alarm ends after three looks that are lower"
+    )
     since: str
     value: float | None = None
     threshold: float | None = None

@@ -24,7 +24,7 @@ const send = async (file) => {
   try {
     names.set(await sent, file.name);
   } catch (failure) {
-    if (failure.status === 422) failure.code = "table";
+    if (failure.code === "input") failure.code = "table";
     tell(failure);
   }
   own.draw();

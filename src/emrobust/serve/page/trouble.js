@@ -15,17 +15,23 @@ const keyOf = (failure) => {
 /** What to tell somebody about a failure. */
 export const wordsOf = (failure) => {
   const wait = failure.wait > 0 ? t("problem.wait", { seconds: failure.wait }) : "";
-  return [t(keyOf(failure), { status: failure.status }), wait].filter(Boolean).join(" ");
+  return [t(keyOf(failure), { status: failure.status, places: failure.places.join(t("comma")) }), wait].filter(Boolean).join(" ");
 };
 
 /** Failures of one kind each, whose own words say all; a table has many ways to be wrong. */
-const isWorded = ({ code, status }) => status === 0 || (code !== "table" && has(`problem.${code}`)) || status >= 500;
+const isWorded = ({ code, status }) => [0, 401, 403, 413, 415, 429].includes(status) || status >= 500 ||
+  (code !== "table" && has(`problem.${code}`));
 
 /** Whether the same request may go well later: not where something is wrong with it. */
 const isPassing = ({ status }) => [0, 408, 409, 429].includes(status) || status >= 500;
 
+const sentence = (text) => (/[.?!:]$/.test(text) ? text : `${text}.`);
+
 /** What the service says of it, in English; it never holds a note's text. */
-const detailOf = ({ detail, hint }) => [detail, hint].filter(Boolean).join(" ");
+const detailOf = (failure) => {
+  const said = [failure.detail, failure.hint].filter(Boolean).map(sentence).join(" ");
+  return said === "" || isWorded(failure) ? null : h("small", {}, t("problem.detail"), " ", h("span", { lang: "en" }, said));
+};
 
 /** How much of the screen stays covered: what is scrolled, and the desk, begin below it. */
 const measure = () => document.documentElement.style.setProperty("--above", `${by("above").offsetHeight}px`);
@@ -33,7 +39,7 @@ const measure = () => document.documentElement.style.setProperty("--above", `${b
 const draw = () => {
   by("trouble").hidden = shown === null;
   fill(by("trouble"), shown === null ? null : [
-    h("p", {}, wordsOf(shown.failure), isWorded(shown.failure) ? null : h("small", { lang: "en" }, detailOf(shown.failure))),
+    h("p", {}, wordsOf(shown.failure), detailOf(shown.failure)),
     shown.again ? h("button", { type: "button", onclick: shown.again }, t("problem.again")) : null,
     h("button", { type: "button", "aria-label": t("problem.close"), onclick: hush }, "×"),
   ]);
