@@ -223,6 +223,7 @@ async def test_a_table_of_which_no_row_can_be_used_fails_with_the_reason(client,
     job = (await upload(client, write_table([None, None]))).json()["job"]
     shown = await finish(client, job)
     assert shown["state"] == "failed"
+    assert shown["cause"] == "no_usable_rows"
     assert "record number missing" in shown["reason"]
     assert (await client.get(f"/v1/batch/{job}/result")).status_code == 404
 
@@ -274,13 +275,13 @@ class TestTwoVersions:
         assert (await switch("1", "retired")).status_code == 200
 
 
-def queue_by_hand(opened, content):
+def queue_by_hand(opened, content, model="clinic@1"):
     job_id = new_id()
     files = room.Files(opened.settings.serve.jobs / job_id)
     files.make()
     files.upload(".csv").write_bytes(content)
     return queue.queue(
-        opened.store.database, actor="k1", task="batch", model="clinic@1",
+        opened.store.database, actor="k1", task="batch", model=model,
         source=str(files.upload(".csv")), target=str(files.result), job_id=job_id,
     ), files  # fmt: skip
 
@@ -310,6 +311,28 @@ async def test_a_worker_that_ends_gives_its_job_back(opened, write_table, served
     assert (now().state, now().attempts) == ("done", 2)
     rows = read_csv(files.result.read_text(encoding="utf-8"))
     check_rows(rows, numbers, load_package(served_package, precision="fp32"))
+
+
+async def test_a_job_that_failed_has_a_word_for_its_cause(opened, write_table):
+    database = opened.store.database
+    queue_by_hand(opened, write_table([]))
+    for _ in range(queue.MOST_STALLS):
+        assert queue.claim(database, "killed", lease=-1.0)
+    queue_by_hand(opened, write_table([]))
+    queue_by_hand(opened, write_table([None]))
+    queue_by_hand(opened, write_table([1]), model="gone@1")
+    _, files = queue_by_hand(opened, b"")
+    files.erase()
+
+    async def ended():
+        found = queue.newest(database)
+        return found if {job.state for job in found} == {"failed"} else None
+
+    working = room.Worker(opened, asyncio.get_running_loop())
+    found = await wait_for(ended)
+    await asyncio.to_thread(working.stop)
+    causes = [room.cause_of(job) for job in reversed(found)]
+    assert causes == ["stalled", "no_rows", "no_usable_rows", "no_model", "no_table"]
 
 
 @contextlib.contextmanager

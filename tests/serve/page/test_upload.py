@@ -69,3 +69,17 @@ def test_a_file_that_is_no_table_is_refused_in_plain_words(visit, tokens, tmp_pa
         assert "[source" not in page.inner_text("#trouble")
         page.click("#trouble button:last-child")
     assert page.locator("[data-job]").count() == 0
+
+
+def test_a_failed_job_says_why_in_the_readers_language(visit, tokens, tmp_path):
+    seen = visit()
+    page = seen.sign_in(tokens["clinician"])
+    page.click("#tab-batch")
+    table = tmp_path / "a.csv"
+    table.write_text(HEAD, encoding="utf-8")
+    page.set_input_files("#batch-file", table)
+    page.wait_for_selector("[data-job]:has-text('表格只有表头，没有数据行')")
+    assert "the table" not in page.inner_text("[data-job]")
+    page.click("#language")
+    page.wait_for_selector("[data-job]:has-text('The table has a header but no rows')")
+    seen.check()

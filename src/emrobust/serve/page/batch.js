@@ -81,10 +81,15 @@ const actions = (job) => {
   ];
 };
 
+const reason = ({ cause, reason: said }) => {
+  if (cause) return h("small", {}, t(`failed.${cause}`));
+  return said ? h("small", {}, t("problem.detail"), " ", h("span", { lang: "en" }, said)) : null;
+};
+
 const row = (job) => h("tr", { "data-job": job.id },
   h("th", { scope: "row" }, h("span", { class: "name" }, nameOf(job)), h("small", {}, job.model ?? "")),
   h("td", {}, job.at ? moment(job.at) : ""),
-  h("td", {}, h("span", { class: `state ${job.state}` }, t(`state.${job.state}`)), job.reason ? h("small", {}, job.reason) : null),
+  h("td", {}, h("span", { class: `state ${job.state}` }, t(`state.${job.state}`)), reason(job)),
   h("td", { class: "wide" }, progress(job)),
   h("td", { class: "n" }, actions(job)));
 

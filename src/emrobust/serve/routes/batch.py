@@ -20,7 +20,7 @@ from emrobust.serve import problem
 from emrobust.serve import service as room
 from emrobust.serve.consultation import Name
 from emrobust.serve.gate import Caller, Clinician
-from emrobust.serve.jobs import Files, Worker, check_table, worker
+from emrobust.serve.jobs import Cause, Files, Worker, cause_of, check_table, worker
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.store import clock
 from emrobust.serve.store import jobs as queue
@@ -72,7 +72,8 @@ class JobShown(BaseModel):
     total: int | None = Field(None, description="rows, once they are counted")
     finished: str | None = None
     until: str | None = Field(None, description="when its result will be erased, while it is there")
-    reason: str | None = Field(None, description="why it failed")
+    cause: Cause | None = Field(None, description="why it failed, where a word fits")
+    reason: str | None = Field(None, description="why it failed, as a sentence")
 
 
 class JobList(BaseModel):
@@ -256,6 +257,7 @@ def _show(service: room.Service, job: Job) -> JobShown:
         total=job.total,
         finished=job.finished,
         until=None if end is None else clock.write(end),
+        cause=cause_of(job),
         reason=job.reason,
     )
 
