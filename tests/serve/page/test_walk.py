@@ -219,9 +219,24 @@ def test_an_administrator_lets_another_version_answer(visit, opened, tokens, as_
     assert added.status_code == 201, added.text
     page = seen.sign_in(tokens["administrator"])
     page.click("#tab-models")
+    for button, way_out in (("active", "Escape"), ("active", "Enter"), ("retired", "Enter")):
+        page.focus(f'[data-model="clinic@2"] [data-state={button}]')
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#confirm[open]")
+        page.keyboard.press(way_out)
+        page.wait_for_selector("#confirm", state="hidden")
+        assert page.locator('[data-model="clinic@2"] .state.ready').count() == 1, "asked only"
     page.click('[data-model="clinic@2"] [data-state=active]')
+    asked = text(page, "#confirm")
+    assert "启用 clinic@2？" in asked
+    assert "不再由 clinic@1 给出" in asked
+    page.click("#confirm-yes")
     page.wait_for_selector('[data-model="clinic@2"] .state.active')
     assert page.locator('[data-model="clinic@1"] .state.ready').count() == 1
+    page.click('[data-model="clinic@1"] [data-state=retired]')
+    assert "停用 clinic@1？" in text(page, "#confirm")
+    page.click("#confirm-yes")
+    page.wait_for_selector('[data-model="clinic@1"]', state="detached")
     page.click("#tab-diagnose")
     seen.diagnose()
     assert "clinic@2" in text(page, "#answered")

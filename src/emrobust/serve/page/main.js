@@ -103,7 +103,7 @@ const lock = () => {
   known.leave();
   for (const panel of Object.keys(PANELS)) by(panel).hidden = true;
   PANELS[shown]?.leave();
-  if (by("correct").open) by("correct").close();
+  for (const open of document.querySelectorAll("dialog[open]")) open.close();
   for (const id of ["tabs", "keys", "sign-out"]) by(id).hidden = true;
   by("sign-in").hidden = false;
   drawCaller();

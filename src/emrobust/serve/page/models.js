@@ -1,6 +1,7 @@
 // Which models and versions there are, what is known of them, and which of them answers.
 import { ask, askJson } from "./api.js";
 import { sections } from "./card.js";
+import { confirmed } from "./confirm.js";
 import { by, h, save } from "./dom.js";
 import { allModels, may, refresh } from "./known.js";
 import { figures } from "./measures.js";
@@ -14,7 +15,18 @@ let measured = null; // {name, measures}
 
 const full = (model) => `${model.name}@${model.version}`;
 
+/** What a switch would mean for everybody; null where it changes no answer and takes nothing away. */
+const follows = (model, state) => {
+  if (state === "retired") return t("models.then_retired");
+  if (state !== "active") return null;
+  const now = allModels().find((one) => one.name === model.name && one.state === "active");
+  return now ? t("models.then_replaced", { name: full(model), now: full(now) }) : t("models.then_answers");
+};
+
 const turn = async (model, state) => {
+  const then = follows(model, state);
+  const action = t(`models.to_${state}`);
+  if (then && !await confirmed(t("models.ask", { action, name: full(model) }), then, action)) return;
   const path = `v1/models/${encodeURIComponent(model.name)}/versions/${encodeURIComponent(model.version)}`;
   try {
     await askJson(path, { method: "PUT", json: { state } });
