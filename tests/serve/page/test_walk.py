@@ -9,6 +9,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from emrobust.serve.store import keys
 from emrobust.serve.store.schema import FEEDBACK, PREDICTIONS
 
 pytestmark = pytest.mark.browser
@@ -92,6 +93,42 @@ def test_a_diagnosis_is_corrected_and_another_rejected_by_the_keyboard(visit, op
     assert [row["verdict"] for row in kept] == ["changed", "rejected"]
     assert known.split("\n")[0] in json.loads(kept[0]["labels"])
     seen.check()
+
+
+def test_a_verdict_outlives_the_sign_in_and_waits_for_who_gave_it(visit, opened, tokens):
+    def key_of_wang():
+        return keys.add(opened.store.database, name="Dr. Wang", role="clinician", actor="test")[0]
+
+    seen = visit()
+    page = seen.sign_in(key_of_wang())
+    seen.diagnose()
+    page.keyboard.press("c")
+    page.wait_for_selector("#correct-query:focus")
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector(".told.waiting")
+    page.route("**/v1/feedback", lambda route: route.fulfill(status=401, body="{}"))
+    page.keyboard.press("n")
+    page.wait_for_selector("#trouble:has-text('您的判断还没有记录')")
+    page.wait_for_selector("#key:focus")
+    kept = json.loads(page.evaluate("sessionStorage['emrobust-verdicts']"))
+    page.unroute("**/v1/feedback")
+    assert set(kept[0]["json"]) == {"prediction", "verdict", "labels"}, "nothing of the note"
+
+    def sign_in(token):
+        page.fill("#key", token)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#note textarea:focus")
+
+    sign_in(tokens["clinician"])  # a colleague
+    page.click("#sign-out")
+    assert rows(opened, FEEDBACK) == []
+    sign_in(key_of_wang())
+    page.wait_for_selector("#trouble.good:has-text('已补交')")
+    (told,) = rows(opened, FEEDBACK)
+    assert json.loads(told["labels"]) == kept[0]["json"]["labels"]
+    assert page.evaluate("'emrobust-verdicts' in sessionStorage") is False
 
 
 def test_a_note_and_a_key_leave_no_trace_in_the_browser(visit, tokens):

@@ -9,6 +9,7 @@ import * as models from "./models.js";
 import * as monitor from "./monitor.js";
 import { focus as focusNote } from "./note.js";
 import { hush, tell } from "./trouble.js";
+import { sendKept } from "./verdict.js";
 import * as words from "./words.js";
 
 const PANELS = { diagnose: null, batch, monitor, models };
@@ -133,6 +134,7 @@ const enter = async () => {
   diagnose.useModel();
   show("diagnose");
   focusNote();
+  sendKept();
 };
 
 const submitKey = (event) => {

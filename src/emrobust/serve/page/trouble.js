@@ -2,7 +2,7 @@
 import { by, fill, h } from "./dom.js";
 import { has, t } from "./words.js";
 
-let shown = null;
+let shown = null; // {failure, again} or {words}
 
 const keyOf = (failure) => {
   const named = `problem.${failure.code}`;
@@ -13,7 +13,7 @@ const keyOf = (failure) => {
 };
 
 /** What to tell somebody about a failure. */
-export const wordsOf = (failure) => {
+const wordsOf = (failure) => {
   const wait = failure.wait > 0 ? t("problem.wait", { seconds: failure.wait }) : "";
   return [t(keyOf(failure), { status: failure.status, places: failure.places.join(t("comma")) }), wait].filter(Boolean).join(" ");
 };
@@ -38,8 +38,9 @@ const measure = () => document.documentElement.style.setProperty("--above", `${b
 
 const draw = () => {
   by("trouble").hidden = shown === null;
+  by("trouble").classList.toggle("good", Boolean(shown?.words));
   fill(by("trouble"), shown === null ? null : [
-    h("p", {}, wordsOf(shown.failure), detailOf(shown.failure)),
+    h("p", {}, shown.words ?? [wordsOf(shown.failure), detailOf(shown.failure)]),
     shown.again ? h("button", { type: "button", onclick: shown.again }, t("problem.again")) : null,
     h("button", { type: "button", "aria-label": t("problem.close"), onclick: hush }, "×"),
   ]);
@@ -49,6 +50,12 @@ const draw = () => {
 /** Take the message away. */
 export const hush = () => {
   shown = null;
+  draw();
+};
+
+/** Say in the same place that something went well after all. */
+export const inform = (words) => {
+  shown = { words };
   draw();
 };
 

@@ -1,11 +1,14 @@
 // What the doctor thinks of an answer. A verdict waits some seconds before it is sent, so that a
-// wrong key costs nothing; the next note, or leaving the page, sends it at once.
+// wrong key costs nothing; the next note, or leaving the page, sends it at once. Where the sign-in
+// was over by then, it is kept in this tab, without the note, until the same person is back.
 import { askJson } from "./api.js";
 import { by, fill, h } from "./dom.js";
-import { tell } from "./trouble.js";
+import { caller } from "./known.js";
+import { inform, tell } from "./trouble.js";
 import { nameOf, say, t } from "./words.js";
 
 const GRACE = 5;
+const KEPT = "emrobust-verdicts";
 let answer = null;
 let state = "none"; // none, open, waiting, sending, sent
 let given = null;
@@ -91,10 +94,30 @@ export const undo = () => {
   by("verdict").querySelector("button:not(:disabled)").focus();
 };
 
-const post = async (verdict, options) => {
-  const json = { prediction: verdict.prediction, verdict: verdict.verdict };
-  if (verdict.verdict === "changed") json.labels = verdict.shown.map((label) => label.label);
-  await askJson("v1/feedback", { method: "POST", json, ...options });
+const toJson = ({ prediction, verdict, shown }) =>
+  ({ prediction, verdict, ...(verdict === "changed" ? { labels: shown.map((label) => label.label) } : {}) });
+
+const post = (json, options) => askJson("v1/feedback", { method: "POST", json, ...options });
+
+const kept = () => JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
+
+const keep = (verdicts) => {
+  if (verdicts.length) sessionStorage.setItem(KEPT, JSON.stringify(verdicts));
+  else sessionStorage.removeItem(KEPT);
+};
+
+/** Send what this person gave when the sign-in was over already; what others gave waits for them. */
+export const sendKept = async () => {
+  const mine = kept().filter(({ from }) => from === caller().name);
+  try {
+    for (const { json } of mine) {
+      await post(json);
+      keep(kept().filter((other) => other.json.prediction !== json.prediction));
+    }
+    if (mine.length) inform(t("verdict.late"));
+  } catch (failure) {
+    tell(failure, sendKept);
+  }
 };
 
 /** Send what waits; afterwards nothing waits. */
@@ -102,14 +125,20 @@ export const flush = async (options = {}) => {
   if (state !== "waiting") return;
   clearInterval(clock);
   const verdict = given;
+  const json = toJson(verdict);
+  const from = caller().name;
   state = "sending";
   draw();
   try {
-    await post(verdict, options);
+    await post(json, options);
     finish(verdict, "sent");
   } catch (failure) {
     finish(verdict, "open");
-    tell(failure, () => post(verdict).then(() => finish(verdict, "sent"), tell));
+    if (failure.status === 401) {
+      keep([...kept(), { from, json }]);
+      failure.code = "verdict_kept";
+    }
+    tell(failure, () => post(json).then(() => finish(verdict, "sent"), tell));
   }
 };
 
