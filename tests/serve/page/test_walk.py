@@ -298,3 +298,13 @@ def test_a_reviewer_watches_and_an_administrator_sees_the_card(visit, tokens):
     assert page.locator(".model-card section").count() > 1
     assert page.locator(".model-card [style], .model-card script").count() == 0
     seen.check()
+
+
+def test_a_correction_knows_the_labels_of_the_version_that_answered(visit, tokens):
+    seen = visit()
+    seen.sign_in(tokens["clinician"])
+    seen.diagnose()
+    seen.page.keyboard.press("c")
+    seen.page.wait_for_selector("#correct[open]")
+    asked = {url for url in seen.asked if url.endswith("/labels")}
+    assert asked == {f"{seen.address}/v1/models/clinic%401/labels"}

@@ -1,6 +1,6 @@
 // Correcting: the right labels out of all that the model knows, found by title or code.
 import { by, fill, h } from "./dom.js";
-import { labelsOf } from "./known.js";
+import { fullName, labelsOf } from "./known.js";
 import { codes } from "./ranking.js";
 import { tell } from "./trouble.js";
 import { nameOf, say, t } from "./words.js";
@@ -118,7 +118,7 @@ const draw = () => fill(
 export const open = async (answer, task, onDone) => {
   let labels;
   try {
-    labels = await labelsOf(answer.model.name);
+    labels = await labelsOf(fullName(answer.model));
   } catch (failure) {
     return tell(failure);
   }

@@ -3,7 +3,7 @@ import { Failure, askJson } from "./api.js";
 import * as correct from "./correct.js";
 import { by, fill, h } from "./dom.js";
 import * as keys from "./keys.js";
-import { chosenModel, labelsOf, titled } from "./known.js";
+import { chosenModel, fullName, labelsOf, titled } from "./known.js";
 import * as note from "./note.js";
 import * as ranking from "./ranking.js";
 import * as reasons from "./reasons.js";
@@ -80,7 +80,7 @@ const explain = async (labels) => {
   try {
     const json = { ...asked(), labels };
     const asking = askJson("v1/explain", { method: "POST", json, signal: running.signal });
-    const [told, known] = await Promise.all([asking, labelsOf(mine.model.name)]);
+    const [told, known] = await Promise.all([asking, labelsOf(fullName(mine.model))]);
     explained = told.explained.map((one) => ({ ...one, similar: one.similar?.map(withTitles(known)) }));
   } catch (failure) {
     if (failure.status === undefined) throw failure;

@@ -5,7 +5,7 @@ const RANK = { clinician: 0, reviewer: 1, administrator: 2 };
 let me = null;
 let models = [];
 let chosen = null; // the name of a model that the doctor has picked
-const labels = new Map(); // model → its labels
+const labels = new Map(); // name@version → its labels
 
 /** Who asks: `{name, role, keeps_text, …}`. */
 export const caller = () => me;
@@ -33,7 +33,10 @@ export const refresh = async () => {
   return models;
 };
 
-/** The labels of a model, by its name or name@version: `{label, title, codes}`. */
+/** A version of a model by one name. */
+export const fullName = ({ name, version }) => `${name}@${version}`;
+
+/** The labels of a version, by its full name: `{label, title, codes}`. */
 export const labelsOf = async (model) => {
   if (!labels.has(model)) {
     labels.set(model, (await askJson(`v1/models/${encodeURIComponent(model)}/labels`)).labels);

@@ -3,7 +3,7 @@ import { ask, askJson } from "./api.js";
 import { sections } from "./card.js";
 import { confirmed } from "./confirm.js";
 import { by, h, save } from "./dom.js";
-import { allModels, may, refresh } from "./known.js";
+import { allModels, fullName, may, refresh } from "./known.js";
 import { figures } from "./measures.js";
 import { panel } from "./panel.js";
 import { tell } from "./trouble.js";
@@ -13,24 +13,22 @@ const STATES = ["active", "shadow", "retired"];
 let card = null; // {name, page, parts}
 let measured = null; // {name, measures}
 
-const full = (model) => `${model.name}@${model.version}`;
-
 /** What a switch would mean for everybody; null where it changes no answer and takes nothing away. */
 const follows = (model, state) => {
   if (state === "retired") return t("models.then_retired");
   if (state !== "active") return null;
   const now = allModels().find((one) => one.name === model.name && one.state === "active");
-  return now ? t("models.then_replaced", { name: full(model), now: full(now) }) : t("models.then_answers");
+  return now ? t("models.then_replaced", { name: fullName(model), now: fullName(now) }) : t("models.then_answers");
 };
 
 const turn = async (model, state) => {
   const then = follows(model, state);
   const action = t(`models.to_${state}`);
-  if (then && !await confirmed(t("models.ask", { action, name: full(model) }), then, action)) return;
+  if (then && !await confirmed(t("models.ask", { action, name: fullName(model) }), then, action)) return;
   const path = `v1/models/${encodeURIComponent(model.name)}/versions/${encodeURIComponent(model.version)}`;
   try {
     await askJson(path, { method: "PUT", json: { state } });
-    say(t("models.switched", { name: full(model), state: t(`state.${state}`) }));
+    say(t("models.switched", { name: fullName(model), state: t(`state.${state}`) }));
   } catch (failure) {
     tell(failure);
   }
@@ -40,8 +38,8 @@ const turn = async (model, state) => {
 
 const openMeasures = async (model) => {
   try {
-    const measures = await askJson(`v1/models/${encodeURIComponent(full(model))}/measures`);
-    measured = { name: full(model), measures };
+    const measures = await askJson(`v1/models/${encodeURIComponent(fullName(model))}/measures`);
+    measured = { name: fullName(model), measures };
     card = null;
     own.draw();
     by("measures-title")?.focus();
@@ -52,9 +50,9 @@ const openMeasures = async (model) => {
 
 const openCard = async (model) => {
   try {
-    const answer = await ask(`v1/models/${encodeURIComponent(full(model))}/card`);
+    const answer = await ask(`v1/models/${encodeURIComponent(fullName(model))}/card`);
     const page = await answer.text();
-    card = { name: full(model), page, parts: sections(page) };
+    card = { name: fullName(model), page, parts: sections(page) };
     measured = null;
     own.draw();
     by("card-title")?.focus();
@@ -79,7 +77,7 @@ const switches = (model) => {
   return choices.map((state) => h("button", { type: "button", "data-state": state, onclick: () => turn(model, state) }, t(`models.to_${state}`)));
 };
 
-const entry = (model) => h("li", { class: `sheet model ${model.state}`, "data-model": full(model) },
+const entry = (model) => h("li", { class: `sheet model ${model.state}`, "data-model": fullName(model) },
   h("div", { class: "row head" }, h("h2", {}, model.name, h("small", {}, ` @${model.version}`)),
     h("span", { class: `state ${model.state}` }, t(`state.${model.state}`)),
     model.default && model.state === "active" ? h("span", { class: "soft" }, t("models.default")) : null),
