@@ -232,6 +232,7 @@ def test_a_table_goes_in_and_a_table_comes_out(visit, tokens, tmp_path):
     page.click("[data-focus^=erase-]")
     page.wait_for_selector(".state.erased:has-text('结果已删除')")
     page.wait_for_selector("#said:has-text('visits.csv 的结果已删除')", state="attached")
+    page.wait_for_selector("#jobs-list:focus")
     assert page.locator("[data-job] button").count() == 0, "nothing is offered that is not there"
     assert "保留至" not in text(page, "[data-job]")
     seen.check()

@@ -48,6 +48,7 @@ const cancel = async (job) => {
     tell(failure);
   }
   await own.refresh();
+  if (document.activeElement === document.body) by("jobs-list")?.focus(); // its button is gone
 };
 
 const download = async (job, what, ending) => {
@@ -97,7 +98,7 @@ const table = () => {
   if (jobs === null) return h("p", { class: "soft" }, t("loading"));
   if (jobs.length === 0) return h("p", { class: "soft" }, t("batch.empty"));
   const heads = ["batch.name", "batch.at", "batch.state", "batch.done"];
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "jobs-title" }, h("table", { class: "jobs" },
+  return h("div", { class: "scroll", id: "jobs-list", tabindex: "0", role: "region", "aria-labelledby": "jobs-title" }, h("table", { class: "jobs" },
     h("thead", {}, h("tr", {}, heads.map((word) => h("th", { scope: "col" }, t(word))), h("th", { scope: "col" }, h("span", { class: "unseen" }, t("batch.actions"))))),
     h("tbody", {}, jobs.map(row))));
 };
