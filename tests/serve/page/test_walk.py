@@ -271,6 +271,14 @@ def test_an_administrator_lets_another_version_answer(visit, opened, tokens, as_
     page.click("#confirm-yes")
     page.wait_for_selector('[data-model="clinic@2"] .state.active')
     assert page.locator('[data-model="clinic@1"] .state.ready').count() == 1
+    in_use = {"type": "urn:emrobust:in_use", "detail": "unfinished batch jobs need it"}
+    page.route(
+        "**/versions/1", lambda route: route.fulfill(status=409, body=json.dumps(in_use)), times=1
+    )
+    page.click('[data-model="clinic@1"] [data-state=retired]')
+    page.click("#confirm-yes")
+    page.wait_for_selector("#trouble:has-text('还有未完成的批量任务要用这个版本')")
+    seen.errors.clear()  # the browser's own words about the 409
     page.click('[data-model="clinic@1"] [data-state=retired]')
     assert "停用 clinic@1？" in text(page, "#confirm")
     page.click("#confirm-yes")
