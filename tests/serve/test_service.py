@@ -246,12 +246,15 @@ async def test_a_shadow_is_recorded_and_not_shown(two):
         asked = {"text": NOTE, "record_id": "V8", "model": "clinic@2"}  # a shadow may be asked too
         answer = await client.post("/v1/diagnose", json=asked)
         assert answer.json()["model"]["version"] == "2"
+        tensor = {"name": "text", "datatype": "BYTES", "shape": [2], "data": [NOTE, "头痛"]}
+        await client.post("/v2/models/clinic/infer", json={"inputs": [tensor]})
     await two.close()
     rows = store.open_store(two.settings.store).predictions()
     told = {(row["model"], row["record_id"], json.loads(row["result"])["shadow"]) for row in rows}
-    assert len(rows) == 3
+    assert len(rows) == 7
     assert told == {
         ("clinic@1", "V7", False), ("clinic@2", "V7", True), ("clinic@2", "V8", False),
+        ("clinic@1", None, False), ("clinic@2", None, True),
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import math
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from emrobust.serve import diagnosis, problem
 from emrobust.serve import service as room
 from emrobust.serve.admission import scored
 from emrobust.serve.catalog import Served
-from emrobust.serve.consultation import About, entry_of, read_many
+from emrobust.serve.consultation import About, Asked, entry_of, read_many, shadow
 from emrobust.serve.gate import Clinician
 from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.problem import RefusedError
@@ -215,6 +216,8 @@ async def infer(
         raise RefusedError(422, "shape", "the shape is not that of the data", "Send shape [n].")
     texts = await read_many(service, served, given.data)
     own = await served.batcher.score(texts)
+    for text, row in zip(texts, own, strict=True):
+        service.monitor.observe(served, "infer", text, row)
     found = [diagnosis.diagnose(served.package, row, coverage=None, widest=0) for row in own]
     about = About(caller.actor, "infer", None)
     entries = [
@@ -222,6 +225,7 @@ async def infer(
         for one, text in zip(found, texts, strict=True)
     ]
     await asyncio.gather(*map(service.record, entries))
+    service.look_aside(_shadow(service, served, given.data, about))
     return Inferred(
         model_name=served.version.name,
         model_version=served.version.version,
@@ -230,6 +234,14 @@ async def infer(
             found, [entry.id for entry in entries], [one.name for one in asked.outputs or ()]
         ),
     )
+
+
+async def _shadow(
+    service: room.Service, served: Served, texts: Sequence[str], about: About
+) -> None:
+    """Let shadow versions read them too, one after the other."""
+    for text in texts:
+        await shadow(service, served, Asked(text=text), about)
 
 
 def _tensors(found: list[diagnosis.Diagnosis], ids: list[str], wanted: list[str]) -> list[Tensor]:
