@@ -127,6 +127,26 @@ def test_checksums():
     assert not is_plausible("990105194912310021")
 
 
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Email: bob@x.org. No fever", "bob@x.org"),
+        ("a@b.co.uk. Allergies penicillin", "a@b.co.uk"),
+        ("Contact bob@x.com. BP 160/90", "bob@x.com"),
+        ("bob@x.com.Denies fever", "bob@x.com"),
+        ("bob@x.com.no fever", "bob@x.com"),
+        ("BOB@MAIL.ORG. CN II-XII intact", "BOB@MAIL.ORG"),
+        ("bob@x.com. in the morning", "bob@x.com"),
+        ("Bob@Clinic.Mayo.Edu, seen", "Bob@Clinic.Mayo.Edu"),
+        ("写信到li@mail . example. com. cn。", "li@mail . example. com. cn"),
+        ("li@qq.com. cn，已核对", "li@qq.com. cn"),
+    ],
+)
+def test_an_address_ends_before_the_next_sentence(text, address, detectors):
+    found = [text[s.start : s.end] for s in detect(text, detectors) if s.kind == "email"]
+    assert found == [address]
+
+
 def test_values_of_the_row_are_found_whatever_they_look_like(detectors):
     row = {"patient_name": ("阿莱",), "visit_no": ("q7",), "doctor_name": ("Ng Ah",)}
     text = "阿　莱诉腹痛，见 Q7 与 NG AH 的记录，q77 是别的。"
