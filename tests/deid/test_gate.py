@@ -31,13 +31,21 @@ WIDE = {i + 48: i + 0xFF10 for i in range(10)}
         (f"卡号{CARD[:4]} {CARD[4:8]} {CARD[8:12]} {CARD[12:]}", "bank_card"),
         ("护照号E12345678", "passport"),
         ("社保号：A12345678", "social_security"),
+        ("Pt called (969) 358-9774.", "phone"),
+        ("at 969.358.9774, 969 is the area", "phone"),
+        ("cell phone: 969 358 9774", "phone"),
+        ("Fax ９６９-358–9774", "phone"),
+        ("SSN 131-95-3626.", "social_security"),
+        ("social security number is 131 95 3626", "social_security"),
+        ("passport number 512345678", "passport"),
+        ("US passport # K12345678", "passport"),
     ],
 )
 def test_direct_identifiers_are_found_where_they_are(text, kind):
     leaks = gate.scan(text)
     assert [leak.kind for leak in leaks] == [kind]
     inside = text[leaks[0].start : leaks[0].end]
-    assert inside[0] not in "，。：号话"
+    assert inside[0] not in "，。：号话 "
     assert gate.outside(leaks, [(leaks[0].start, leaks[0].end)]) == []
     assert gate.outside(leaks, [(leaks[0].start + 1, leaks[0].end)]) == leaks
 
@@ -51,6 +59,9 @@ def test_direct_identifiers_are_found_where_they_are(text, kind):
         "[PHONE]，[ID_CARD]，护照[PASSPORT]",
         "医保患者，社保类型：职工，服药123456789天",
         "12800138000，23800138000，138001380",
+        "BP 120-80, 200-300-400 mg, titrate 200-300-4000 mg, lot 234-456-7890-1",
+        "Na 138 K 4.1, 131-95-36267, 000-12-3456, S23-441-2345-6789, passport valid 2024",
+        "glucose 250 300 4000, cell count 250 300, 3969.358.9774, 169-358-9774",
     ],
 )
 def test_numbers_of_medicine_are_left_alone(text):
@@ -68,7 +79,14 @@ def test_known_values_are_found_through_width_case_and_blanks():
     ]
 
 
-@given(st.text("0123456789 -－X×.\n一三八〇@a", max_size=300))
+def test_known_english_names_are_found_between_other_words():
+    known = {"patient_name": ["Karen Jackson"], "doctor_name": ["Ann Lee"]}
+    text = "Pt Karen Jackson called; KAREN  JACKSON's son. Karen Jacksonville, 3Ann Lees, Joann Lee"
+    found = gate.find_known(text, known)
+    assert [text[k.start : k.end] for k in found] == ["Karen Jackson", "KAREN  JACKSON"]
+
+
+@given(st.text("0123456789 -－X×.\n一三八〇@a()SN", max_size=300))
 def test_any_text_is_scanned_and_offsets_stay_inside(text):
     for leak in gate.scan(text):
         assert 0 <= leak.start < leak.end <= len(text)

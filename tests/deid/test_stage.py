@@ -232,6 +232,20 @@ def test_persons_beside_the_texts_are_refused_where_nothing_is_treated():
     }
 
 
+def test_english_persons_and_numbers_are_refused_where_nothing_is_treated():
+    known = pa.field("known_patient_name_0", pa.string())
+    schema = pa.schema([*records.schema(["note"]), known])
+    said = "Pt Karen Jackson called (969) 358-9774. SSN 131-95-3626. Passport number 512345678."
+    values = {"record_id": ["1"], "patient_id": ["a"], "text_note": [said], "labels": [["I10"]]}
+    values["known_patient_name_0"] = ["Karen Jackson"]
+    columns = [pa.array(values.get(of.name, [None]), of.type) for of in schema]
+    batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+    found = Worker(Task(Deid(), None)).work(batch, 0)
+    kinds = [leak.kind for leak in found.leaks]
+    assert kinds == ["patient_name", "phone", "social_security", "passport"]
+    assert Worker(Task(Deid(enabled=True), None)).work(batch, 0).leaks == []
+
+
 def test_a_records_folder_is_treated_as_a_stage(hospital, done, tmp_path):
     folder, _, _ = done
     settings = Deid(enabled=True, pseudonyms=True, key_file=hospital / "key", visit_time="quarter")

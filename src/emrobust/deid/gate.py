@@ -30,8 +30,42 @@ _RUN = re.compile(rf"[0-9](?:{_GAP}[0-9]){{10,}}(?:{_GAP}[Xx×])?")  # a mobile 
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}\s?@\s?[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}")
 _PASSPORT = re.compile(r"(?<![A-Za-z0-9])(?:[EGDSP][0-9]{8}|E[A-HJ-NP-Z][0-9]{7})(?![A-Za-z0-9])")
 _PASSPORT_CUE = re.compile(r"护照|passport", re.IGNORECASE)
+# Other countries' passports have no shape of their own: nine digits, or one or two letters before.
+_FOREIGN_PASSPORT = re.compile(
+    r"(?i:passport)[^A-Za-z0-9\n]{1,3}(?:(?i:number|num|no|is)[^A-Za-z0-9\n]{1,3}){0,2}"
+    r"([A-Z]{0,2}[0-9]{7,9})(?![A-Za-z0-9])"
+)
 _SECURITY = re.compile(
     r"(?:社保|社会保障|医保|医疗保险)[^\d\n，。；]{0,6}?([A-Z]?[0-9]{8,18})(?![0-9])"
+)
+_DASH = "[-‐‑–—−]"
+# No area is 000, 666 or 9xx, no group 00, no serial 0000.
+_AREA, _GROUP, _SERIAL = "(?!000|666|9)[0-9]{3}", "(?!00)[0-9]{2}", "(?!0000)[0-9]{4}"
+_SSN = re.compile(
+    rf"(?<![0-9A-Za-z])(?<!{_DASH}){_AREA}{_DASH}{_GROUP}{_DASH}{_SERIAL}(?![0-9A-Za-z]|{_DASH})"
+)
+_SSN_CUE = re.compile(
+    rf"(?i:\bSSN|\bsocial security)[^0-9\n]{{0,16}}?({_AREA}[ ]?{_GROUP}[ ]?{_SERIAL})(?![0-9])"
+)
+# North America's plan: neither area nor exchange begins with 0 or 1.
+_NANP = "[2-9][0-9]{2}"
+_PHONE = re.compile(
+    rf"(?<![0-9A-Za-z.])(?<!{_DASH})(?:\({_NANP}\)\s?{_NANP}(?:[ .]|{_DASH})[0-9]{{4}}"
+    rf"|{_NANP}(?:\.{_NANP}\.|{_DASH}{_NANP}{_DASH})[0-9]{{4}})(?![0-9A-Za-z]|{_DASH}|\.[0-9])"
+    r"(?!\s?(?:[mkuµμ]?g|mcg|m[lL]|IU|units?)\b)"
+)
+_PHONE_CUE = re.compile(
+    r"(?i:\b(?:phone|tel|telephone|cell|mobile|fax|pager)\b)[^0-9\n]{0,4}?"
+    rf"({_NANP} ?{_NANP} ?[0-9]{{4}})(?![0-9])"
+)
+# Numbers that words tell of or that are what they are by their dashes, and the group they stand in.
+_SHAPED = (
+    (_SECURITY, 1, "social_security"),
+    (_SSN, 0, "social_security"),
+    (_SSN_CUE, 1, "social_security"),
+    (_FOREIGN_PASSPORT, 1, "passport"),
+    (_PHONE, 0, "phone"),
+    (_PHONE_CUE, 1, "phone"),
 )
 _MOBILE = re.compile(r"(?:0086|86)?(1[3-9][0-9]{9})")
 _BANK = re.compile(r"(?:62|4|5[1-5]|35|37|60|68|69)[0-9]+")
@@ -59,7 +93,11 @@ def scan(text: str) -> list[Leak]:
     found += [Leak(*m.span(), "email") for m in _EMAIL.finditer(plain)] if "@" in plain else []
     if _PASSPORT_CUE.search(plain):
         found += [Leak(*m.span(), "passport") for m in _PASSPORT.finditer(plain)]
-    found += [Leak(*m.span(1), "social_security") for m in _SECURITY.finditer(plain)]
+    found += [
+        Leak(*match.span(group), kind)
+        for pattern, group, kind in _SHAPED
+        for match in pattern.finditer(plain)
+    ]
     return sorted(set(found))
 
 
@@ -70,7 +108,8 @@ def suspects(texts: Sequence[str]) -> Sequence[int]:
 
 @functools.cache
 def _triggers() -> str | None:
-    return join([relax(p) for p in (_RUN, _EMAIL, _PASSPORT, _SECURITY, _CHINESE_RUN)])
+    shaped = (pattern for pattern, _, _ in _SHAPED)
+    return join([relax(p) for p in (_RUN, _EMAIL, _PASSPORT, _CHINESE_RUN, *shaped)])
 
 
 def find_known(text: str, known: Mapping[str, Iterable[str]]) -> list[Leak]:
@@ -78,7 +117,8 @@ def find_known(text: str, known: Mapping[str, Iterable[str]]) -> list[Leak]:
 
     Values are compared without width, case and blanks; those of one character are passed over.
     """
-    squeezed, places = _squeeze(_fold(text))
+    plain = _fold(text)
+    squeezed, places = _squeeze(plain)
     found = []
     for kind, values in known.items():
         for value in values:
@@ -87,8 +127,9 @@ def find_known(text: str, known: Mapping[str, Iterable[str]]) -> list[Leak]:
                 continue
             at = squeezed.find(key)
             while at >= 0:
-                if _is_whole(squeezed, at, key):
-                    found.append(Leak(places[at], places[at + len(key) - 1] + 1, kind))
+                start, end = places[at], places[at + len(key) - 1] + 1
+                if _is_whole(plain, start, end):
+                    found.append(Leak(start, end, kind))
                 at = squeezed.find(key, at + 1)
     return sorted(set(found))
 
@@ -114,14 +155,18 @@ def _squeeze(text: str) -> tuple[str, list[int]]:
     return "".join(text[i] for i in places).lower(), places
 
 
-def _is_whole(text: str, at: int, key: str) -> bool:
+def _is_whole(text: str, start: int, end: int) -> bool:
     """A number is no part of a longer one, and a Latin name no part of a word."""
-    before, after = text[at - 1 : at], text[at + len(key) : at + len(key) + 1]
-    if key[0].isascii() and before.isascii() and before.isalnum():
-        return before.isdigit() != key[0].isdigit()
-    if key[-1].isascii() and after.isascii() and after.isalnum():
-        return after.isdigit() != key[-1].isdigit()
-    return True
+    return not (
+        _goes_on(text[start - 1 : start], text[start])
+        or _goes_on(text[end - 1], text[end : end + 1])
+    )
+
+
+def _goes_on(one: str, other: str) -> bool:
+    """Whether two neighbours are of one number or one Latin word."""
+    latin = (one + other).isascii() and one.isalnum() and other.isalnum()
+    return latin and one.isdigit() == other.isdigit()
 
 
 def _numbers(plain: str) -> Iterator[Leak]:

@@ -38,7 +38,8 @@ class Phone(Labelled):
     source: ClassVar[str] = "labels.csv; numbering plans of China (YD/T 1166) and North America"
     shapes = (_MOBILE, _LANDLINE)
     value: ClassVar[str] = (
-        r"\+?\(?\d[\d*]{2,13}+(?:[)-]{1,2}\s?\d{3,8}){0,3}(?: \d{4}(?![\d.年/-])){0,2}"
+        r"[2-9]\d{2} [2-9]\d{2} \d{4}(?!\d)"
+        r"|\+?\(?\d[\d*]{2,13}+(?:[)-]{1,2}\s?\d{3,8}){0,3}(?: \d{4}(?![\d.年/-])){0,2}"
         r"(?:\s?(?:转|ext\.?|x)\s?\d{1,5})?(?![\d.])"
     )
     shortest: ClassVar[int] = 7

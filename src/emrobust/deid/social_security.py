@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import ClassVar
 
-from emrobust.deid.labelled import Labelled
+from emrobust.deid.labelled import NUMBER, Labelled
 from emrobust.deid.spans import Span
 from emrobust.registry import register
 
@@ -21,6 +21,7 @@ class SocialSecurity(Labelled):
     kinds: ClassVar[tuple[str, ...]] = ("social_security",)
     source: ClassVar[str] = "labels.csv; shape of the SSN (Social Security Administration)"
     shapes = (_SSN,)
+    value: ClassVar[str] = rf"\d{{3}} \d{{2}} \d{{4}}(?!\d)|{NUMBER}"
 
     def more(self, text: str) -> Iterable[Span]:
         """See `Labelled.more`."""
