@@ -1,4 +1,8 @@
-"""Names in Latin letters: behind Dr., Mr., Patient:, before MD; eponyms are no persons."""
+"""Names in Latin letters: behind Dr., Mr., Patient:, before MD.
+
+Behind a title an eponym is a person (Dr. Murphy), behind a field's name one that is a common
+surname, too (Patient: Baker); nowhere where what it names follows (Baker's cyst).
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,14 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
+from emrobust.deid import eponyms
 from emrobust.deid.detector import Detector, Row, has_english
 from emrobust.deid.spans import Span
 from emrobust.deid.tables import words
 from emrobust.registry import register
 
-_PART = r"(?:[A-Z][a-z]+(?:[-'][A-Z]?[a-z]+)?|[A-Z]\.|(?:O'|Mc|Mac|De|Van|von)\s?[A-Z][a-z]+)"
+_WORD = r"[A-Z][a-z]+(?:[-'][A-Z]?[a-z]+)?"
+_PART = rf"(?:{_WORD}|[A-Z]\.|(?:O'|Mc|Mac|De|Van|von)\s?[A-Z][a-z]+)"
 _NAME = rf"{_PART}(?:\s{_PART}){{0,3}}"
 _CAPITALS = r"[A-Z]{2,}(?:,?\s[A-Z]{2,})"
 _NO_SIGN = "(?!\\s?[征试点复反综病法术评])"
@@ -25,7 +31,7 @@ def _any(*keys: str) -> str:
 
 _TITLED = re.compile(
     rf"\b(?P<title>(?:{_any('titles_doctor', 'titles_person')})\b\.?)\s"
-    rf"({_NAME}|{_CAPITALS}{{0,2}}\b)"
+    rf"({_NAME}|(?<!nurse\s)(?<!doctor\s){_CAPITALS}{{0,2}}\b)"  # see nurse NCS form
 )
 _FIELD = re.compile(
     rf"(?P<role>(?i:{_any('doctor', 'patient', 'relative')})"
@@ -51,10 +57,10 @@ _KIN = re.compile(
     rf"\b(?:[Hh]is|[Hh]er|[Tt]he patient's|[Pp]atient's|[Pp]t's)\s"
     rf"(?:{_any('relative')}),?\s({_NAME})"
 )
-_DEGREE = re.compile(
-    rf"\b({_PART}(?:\s{_PART}){{1,3}}),?\s"
-    r"(?:M\.?D\.?|R\.?N\.?|D\.?O\.?|Ph\.?D\.?|PA-C|NP|MBBS|FACS)\b"
-)
+_DEGREES = r"(?:M\.?D\.?|R\.?N\.?|D\.?O\.?|Ph\.?D\.?|PA-C|NP|MBBS|FACS)\b"
+# One word alone is a name only inside of a sentence: Call MD, Primary RN.
+_DEGREE = re.compile(rf"(?:\b({_PART}(?:\s{_PART}){{1,3}})|(?<=[a-z]\s)({_WORD})),?\s{_DEGREES}")
+_TITLE = "a name behind a title"
 _KINDS = tuple(
     (re.compile(rf"(?i){_any(role)}"), f"{role}_name") for role in ("relative", "doctor", "patient")
 )
@@ -74,7 +80,7 @@ class EnglishName(Detector):
     triggers = (_TITLED, _FIELD, _MIXED, _SUBJECT, _AGED, _KIN, _DEGREE)
 
     def __init__(self) -> None:
-        self._none = frozenset((*words("traps.toml", "eponyms"), *words(*_GRAMMAR, "none")))
+        self._none = frozenset(words(*_GRAMMAR, "none"))
         self._staff = words(*_GRAMMAR, "titles_doctor")
 
     def find(self, text: str, row: Row | None = None) -> list[Span]:
@@ -83,7 +89,7 @@ class EnglishName(Detector):
             return []
         spans = []
         for (start, end), score, evidence, kind in self._candidates(text):
-            if size := self._length(text[start:end]):
+            if size := self._length(text, start, end, titled=evidence == _TITLE):
                 spans.append(self.span(start, start + size, score, evidence, kind))
         return spans + self._again(text, spans)
 
@@ -91,7 +97,7 @@ class EnglishName(Detector):
         """Where a name may stand, the score, the evidence and the kind."""
         for match in _TITLED.finditer(text):
             kind = "doctor_name" if match["title"].startswith(self._staff) else "person_name"
-            yield match.span(2), 0.9, "a name behind a title", kind
+            yield match.span(2), 0.9, _TITLE, kind
         for match in (*_FIELD.finditer(text), *_MIXED.finditer(text)):
             yield match.span(2), 0.9, "a name behind a field", _kind(match["role"])
         for match in (*_SUBJECT.finditer(text), *_AGED.finditer(text)):
@@ -99,23 +105,29 @@ class EnglishName(Detector):
         for match in _KIN.finditer(text):
             yield match.span(1), 0.85, "a name behind a family role", "relative_name"
         for match in _DEGREE.finditer(text):
-            yield match.span(1), 0.9, "a name before a degree", "doctor_name"
+            yield match.span(match.lastindex or 1), 0.9, "a name before a degree", "doctor_name"
 
-    def _length(self, name: str) -> int:
+    def _length(self, text: str, start: int, end: int, *, titled: bool) -> int:
         """How much of it is a name: up to the first word that isn't one."""
-        end = 0
-        for part in re.finditer(r"[^\s,]+", name):
-            if re.split("['.-]", part[0])[0] in self._none:
+        size = 0
+        for part in re.finditer(r"[^\s,]+", text[start:end]):
+            stem = re.split("['.-]", part[0])[0]
+            if stem in self._none:
                 break
-            end = part.end()
-        return end
+            if stem in eponyms.EPONYMS:
+                person = titled or size > 0 or stem in eponyms.SURNAMES
+                behind = start + part.start() + len(stem)
+                if not person or eponyms.names_thing(text, behind, titled=titled):
+                    break
+            size = part.end()
+        return size
 
     def _again(self, text: str, spans: list[Span]) -> list[Span]:
         """The same surnames at other places of the text."""
         more = []
         for span in spans:
             last = text[span.start : span.end].rpartition(" ")[2]
-            if len(last) > 3 and last not in self._none:
+            if len(last) > 3 and last not in self._none | eponyms.EPONYMS:
                 more += [
                     self.span(*match.span(), 0.7, "a name found elsewhere in the text", span.kind)
                     for match in re.finditer(rf"\b{re.escape(last)}\b", text)
