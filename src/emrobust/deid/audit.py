@@ -27,11 +27,11 @@ from typing import NamedTuple
 
 import rjieba
 
-from emrobust.deid import detect, gate
+from emrobust.deid import detect, gate, known_name
 from emrobust.deid.detector import Detector, fold
 from emrobust.deid.known import Known as KnownValues
 from emrobust.deid.operator import NAMES
-from emrobust.deid.spans import Span
+from emrobust.deid.spans import Span, resolve
 from emrobust.deid.treatment import Known, Treated
 
 Z = 1.959964  # of a 95 % interval
@@ -104,7 +104,7 @@ def look(
     second_engines = [detector for detector in detectors if not detector.default]
     rules = [detector for detector in detectors if detector.default]
     first = detect.detect(text, rules, None)
-    told = KnownValues().find(fold(text), known)
+    told = resolve(KnownValues().find(fold(text), known))
     second = _union(
         [(s.start, s.end, _group(s.kind)) for s in told]
         + [(k.start, k.end, _group(k.kind)) for k in gate.scan(text)]
@@ -155,7 +155,14 @@ def _count_left(treated: Treated, known: Known, part: Part) -> None:
     for leak in gate.outside(gate.find_known(treated.text, known), own):
         part.known[_group(leak.kind), "left"] += 1
     pieces = {kind: list(_pieces(kind, values)) for kind, values in known.items()}
-    for leak in gate.outside(gate.find_known(treated.text, pieces), own):
+    parts = [
+        gate.Leak(*place, kind)
+        for kind in NAMES & known.keys()
+        for name in known[kind]
+        for place in known_name.find(treated.text, name)
+    ]
+    found = {*gate.find_known(treated.text, pieces), *parts}
+    for leak in gate.outside(sorted(found), own):
         part.known[_group(leak.kind), "part"] += 1
 
 

@@ -13,9 +13,9 @@ _NAMED = "|".join(words("traps.toml", "named"))
 _FIRST = "|".join(words("traps.toml", "named_first"))
 # What may stand between: the rest of a double name, and behind an 's one word (popliteal cyst).
 _REST = r"(?:[ -][A-Z][a-z]{1,20})?"
-_OF = rf"{_REST}(?:['’]s|s['’])\s(?:[a-z]{{1,20}}\s)?(?:{_NAMED})\b"
-_THING = re.compile(rf"{_OF}|{_REST}\s(?:{_NAMED})\b")
-_SURE_THING = re.compile(rf"{_OF}|{_REST}\s(?:{_FIRST})\b")
+_OF = rf"{_REST}(?:['’]s|s['’])\s(?:[a-z]{{1,20}}\s)?(?i:{_NAMED})\b"
+_THING = re.compile(rf"{_OF}|{_REST}\s(?i:{_NAMED})\b")
+_SURE_THING = re.compile(rf"{_OF}|{_REST}\s(?i:{_FIRST})\b")
 
 
 def names_thing(text: str, end: int, *, titled: bool = False) -> bool:

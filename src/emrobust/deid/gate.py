@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from emrobust.deid import forms
+from emrobust.deid import forms, known_name
 from emrobust.deid.characters import as_array, change_all, widths
 from emrobust.deid.operator import NAMES
 from emrobust.deid.prefilter import join, matching
@@ -121,7 +121,7 @@ def find_known(text: str, known: Mapping[str, Iterable[str]]) -> list[Leak]:
     squeezed, places = _squeeze(plain)
     found = []
     for kind, values in known.items():
-        for value in values:
+        for value in _spelled(values) if kind in NAMES else values:
             key, _ = _squeeze(_fold(value))
             if len(key) < (_SHORTEST_NAME if kind in NAMES else _SHORTEST_VALUE):
                 continue
@@ -132,6 +132,11 @@ def find_known(text: str, known: Mapping[str, Iterable[str]]) -> list[Leak]:
                     found.append(Leak(start, end, kind))
                 at = squeezed.find(key, at + 1)
     return sorted(set(found))
+
+
+def _spelled(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        yield from known_name.spellings(name)
 
 
 def outside(leaks: Iterable[Leak], edits: Sequence[tuple[int, int]]) -> list[Leak]:

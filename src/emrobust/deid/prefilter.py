@@ -6,13 +6,15 @@ only choose: a chosen text goes to the detector as ever, so the spans are the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from emrobust.deid import known_name
 from emrobust.deid.characters import as_array, change_all, squeeze_all
 from emrobust.deid.detector import SPELLED, Detector, fold, fold_table
+from emrobust.deid.operator import NAMES
 from emrobust.deid.relax import relax
 
 _FEWEST = 32  # texts; for fewer the patterns take longer to compile than the detectors to run
@@ -81,7 +83,7 @@ class Needles:
     def __init__(self, columns: Sequence[tuple[str, Sequence[str | None]]], rows: int) -> None:
         self.columns = columns
         self.rows = rows
-        self.keys = [_keys(values) for _, values in columns]
+        self.keys = [keys for kind, values in columns for keys in _keys(kind, values)]
 
     def row(self, place: int) -> dict[str, list[str]]:
         """The values of a text's row by kind; texts stand column after column."""
@@ -114,7 +116,15 @@ class Needles:
         }
 
 
-def _keys(values: Sequence[str | None]) -> list[str | None]:
-    """The values squeezed; None where there is none."""
+def _keys(kind: str, values: Sequence[str | None]) -> Iterator[list[str | None]]:
+    """The values squeezed, None where there is none; of English names each part, one after one."""
+    parts = [known_name.parts(value or "") if kind in NAMES else () for value in values]
+    yield _squeezed(["" if of else value for value, of in zip(values, parts, strict=True)])
+    for place in range(max(map(len, parts), default=0)):
+        # What stands behind an apostrophe, which has more than one form.
+        yield _squeezed([of[place].rpartition("'")[2] if place < len(of) else "" for of in parts])
+
+
+def _squeezed(values: Sequence[str | None]) -> list[str | None]:
     keys = squeeze_all([value or "" for value in values])
     return [key if value else None for key, value in zip(keys, values, strict=True)]
