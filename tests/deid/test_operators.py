@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from emrobust import registry
 from emrobust.config import Deid
 from emrobust.deid import dates, forms, gate, policy
+from emrobust.deid.detect import load
 from emrobust.deid.key import Key
 from emrobust.deid.operator import Subject
+from emrobust.deid.treatment import Treatment
 from emrobust.errors import ConfigError
 from emrobust.placeholders import PLACEHOLDERS
 
@@ -78,6 +80,32 @@ def test_a_date_shift_keeps_intervals_and_form(first, second, form, patient):
 def test_every_writing_of_a_date_is_moved_or_given_up(written, moved):
     found = dates.parse(written)
     assert (found and found.move(40, VISIT.date())) == moved
+
+
+@pytest.mark.parametrize(
+    ("written", "moved"),
+    [
+        ("03/05/24", "04/14/24"),
+        ("02/10/24", "03/21/24"),
+        ("3/5/24", "4/14/24"),
+        ("12/25/23", "02/03/24"),
+        ("25/12/23", "03/02/24"),  # no 25th month
+        ("15/03/2024", "24/04/2024"),
+        ("10/20/2024", "11/29/2024"),
+        ("24-13-05", None),
+        ("99/12/31", "00/02/09"),  # no 99th day
+        ("2024-03-05", "2024-04-14"),
+    ],
+)
+def test_english_dates_have_the_month_first_where_that_is_a_day(written, moved):
+    found = dates.parse(written, "en")
+    assert (found and found.move(40, VISIT.date())) == moved
+
+
+def test_chinese_dates_have_the_year_first_where_that_is_a_day():
+    assert dates.parse("03/05/24").begin() == dt.date(2003, 5, 24)
+    assert dates.parse("12/25/23").begin() == dt.date(2023, 12, 25)
+    assert dates.parse("15/03/2024").begin() == dt.date(2024, 3, 15)
 
 
 @given(name=st.text(HAN, min_size=2, max_size=3), patient=st.text(max_size=5))
@@ -163,6 +191,27 @@ def test_a_bank_card_keeps_its_check_digit(body):
 )
 def test_generalisation_is_coarser_or_left_to_the_placeholder(value, kind, made):
     assert GENERALISE.replace(value, kind, subject()) == made
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "treated"),
+    [
+        ("LMP 03/05/24. DOB: 12/25/1950", "en", "LMP 2024 Q1. DOB: 1950 Q4"),
+        ("DOB: 1950-03-05, seen today", "zh", "DOB: 1950 Q1, seen today"),
+        ("DOB: 1950-03-05", "zh", "DOB: 1950年第1季度"),
+        ("LMP 03/05/24，停经, BP 120/80", "en", "LMP 2003年第2季度，停经, BP 120/80"),
+        (
+            "Pt 王伟 was seen today, 03/05/24, for chest pain",
+            "zh",
+            "Pt 王伟 was seen today, 2024 Q1, for chest pain",
+        ),
+        ("a woman, 92 years old", "zh", "a woman, 90 years or older"),
+    ],
+)
+def test_dates_and_ages_are_read_and_written_in_the_language_of_their_text(text, language, treated):
+    treatment = Treatment(load(), policy.build(Deid(enabled=True), None), language=language)
+    done = treatment.treat(text, {}, subject())
+    assert done.text.replace("[PERSON_NAME]", "王伟") == treated
 
 
 def test_every_kind_has_an_operator_with_and_without_a_key():

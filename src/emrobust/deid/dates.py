@@ -4,6 +4,11 @@ A written date is taken apart into fields (year, month, day) and the text betwee
 what is not a number stays as it was: ``2023年3月5日`` becomes ``2023年4月12日``, ``05/03/23`` stays
 with slashes and two digits. Times of day are text between; they never change.
 
+Which of three numbers is the day, the language says: a Chinese text has the year first, an English
+one the month (``03/05/24``); where that is no day of the calendar, the next reading is tried (day
+first: ``25/12/23``). An English text that has the day first everywhere is read wrongly where both
+can be.
+
 Partial dates are moved as far as they go, and no further is claimed:
 
 - without a year, the year is that of the visit, or the one before where the date would
@@ -18,7 +23,7 @@ import calendar
 import datetime as dt
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _HAN = "〇零一二三四五六七八九"
@@ -42,8 +47,8 @@ _FORMS = [
         rf"(?<!{_D})(?P<y>{_D}{{4}})(?P<m>{_D}{{2}})(?P<d>{_D}{{2}}){_END}",
         rf"\b(?P<n>{_NAME})\.?{_S}(?P<d>{_D}{{1,2}})(?P<s>st|nd|rd|th)?,?{_S}(?P<y>{_D}{{4}}){_END}",
         rf"\b(?P<d>{_D}{{1,2}})(?P<s>st|nd|rd|th)?{_S}-?(?:of\s+)?(?P<n>{_NAME})\.?,?{_S}-?(?P<y>{_D}{{4}}){_END}",
-        rf"(?<!{_D})(?P<m>{_D}{{1,2}})[/-](?P<d>{_D}{{1,2}})[/-](?P<y>{_D}{{4}}){_END}",
-        rf"(?<!{_D})(?P<y>{_D}{{2}}){_M}(?P<m>{_D}{{1,2}}){_M}(?P<d>{_D}{{1,2}}){_END}",
+        rf"(?<!{_D})(?P<first>{_D}{{1,2}})[/-](?P<second>{_D}{{1,2}})[/-](?P<third>{_D}{{4}}){_END}",
+        rf"(?<!{_D})(?P<first>{_D}{{1,2}}){_M}(?P<second>{_D}{{1,2}}){_M}(?P<third>{_D}{{1,2}}){_END}",
         rf"(?P<y>{_Y}){_S}年{_S}(?P<m>{_N}){_S}月份?",
         rf"(?P<y>{_D}{{4}}){_S}{_M}{_S}(?P<m>{_D}{{1,2}}){_END}",
         rf"\b(?P<n>{_NAME})\.?,?\s+(?P<y>{_D}{{4}}){_END}",
@@ -60,6 +65,9 @@ _TIME = re.compile(
 )
 _MORE = re.compile(rf"{_N}\s*[年月日号]")  # 至8日: a range whose end would stay
 _PIVOT = 30  # 23 is 2023, 87 is 1987
+# What the three numbers of a date are, the likeliest first.
+_ORDERS = {"zh": ("ymd", "mdy", "dmy"), "en": ("mdy", "dmy", "ymd")}
+_THREE = ("first", "second", "third")
 
 
 @dataclass(frozen=True)
@@ -130,8 +138,13 @@ class Written:
         return iso or any(field.startswith("0") for field in plain)
 
 
-def parse(text: str) -> Written | None:
-    """Read a written date, or None where it holds none or more than one."""
+def parse(text: str, language: str = "zh") -> Written | None:
+    """Read a written date, or None where it holds none or more than one.
+
+    Args:
+        text: as it is written.
+        language: of the note, ``zh`` or ``en``.
+    """
     for form in _FORMS:
         found = form.search(text)
         if found is None:
@@ -140,13 +153,28 @@ def parse(text: str) -> Written | None:
         rest = _TIME.sub(" ", rest)
         if _MORE.search(rest) or any(form.search(rest) for form in _FORMS[:-1]):
             return None
-        return _read(text, found)
+        places = {k: found.span(k) for k, v in found.groupdict().items() if v is not None}
+        read = (_read(text, one) for one in _readings(places, language))
+        return next((written for written in read if written is not None), None)
     return None
 
 
-def _read(text: str, found: re.Match[str]) -> Written | None:
-    groups = {k: v for k, v in found.groupdict().items() if v is not None}
-    places = {k: found.span(k) for k in groups}
+def _readings(
+    places: dict[str, tuple[int, int]], language: str
+) -> Iterator[dict[str, tuple[int, int]]]:
+    """The places of the fields; of three numbers in every order that their lengths allow."""
+    if "first" not in places:
+        yield places
+        return
+    for order in _ORDERS[language]:
+        fields = {field: places[name] for field, name in zip(order, _THREE, strict=True)}
+        sizes = {field: end - start for field, (start, end) in fields.items()}
+        if sizes["y"] > 1 and max(sizes["m"], sizes["d"]) < 3:
+            yield fields
+
+
+def _read(text: str, places: dict[str, tuple[int, int]]) -> Written | None:
+    groups = {field: text[start:end] for field, (start, end) in places.items()}
     year = _year(groups["y"]) if "y" in groups else None
     month = _number(groups["m"]) if "m" in groups else None
     if "n" in groups:

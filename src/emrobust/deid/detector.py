@@ -67,6 +67,24 @@ def has_english(text: str) -> bool:
     return _ENGLISH.search(text) is not None
 
 
+_HAN = re.compile(f"[{HAN}]")
+_LATIN = re.compile("[A-Za-z]")
+_WORD = re.compile("[a-z]{3}")
+_FEW = 10  # Latin letters a Chinese character outweighs: a character is half a word
+
+
+def language_of(text: str, otherwise: str) -> str:
+    """Whether a note is Chinese (``zh``) or English (``en``).
+
+    Args:
+        text: with abbreviations and names of the other language.
+        otherwise: where no word tells.
+    """
+    if han := len(_HAN.findall(text)):
+        return "zh" if _FEW * han >= len(_LATIN.findall(text)) else "en"
+    return "en" if _WORD.search(text) else otherwise
+
+
 class Detector(ABC):
     """Finds identifiers of some kinds. It keeps no state, so one instance serves all texts.
 

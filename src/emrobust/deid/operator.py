@@ -48,6 +48,7 @@ class Subject:
         time: start of the visit as the source has it; gives dates without a year their year.
         shown: start of the visit as the output has it, which a bed's date range may tell.
         department: of the visit.
+        language: of the note, ``zh`` or ``en``.
     """
 
     patient: str
@@ -55,6 +56,7 @@ class Subject:
     time: dt.datetime | None = None
     shown: dt.datetime | None = None
     department: str | None = None
+    language: str = "zh"
 
     def secret(self) -> Key:
         """The key.

@@ -46,12 +46,14 @@ class Task:
         key: the secret, if there is one.
         explain: whether every decision is given back.
         mapping: whether the originals are given back, to be sealed.
+        language: of texts in which no word tells.
     """
 
     settings: Deid
     key: Key | None
     explain: bool = False
     mapping: bool = False
+    language: str = "zh"
 
 
 @dataclass
@@ -94,7 +96,7 @@ class Worker:
         detectors = detect.load() if task.settings.enabled else ()
         if task.settings.enabled and task.settings.engines:
             detectors = (*detectors, *detect.load(task.settings.engines))
-        self.treatment = Treatment(detectors, self.policy)
+        self.treatment = Treatment(detectors, self.policy, language=task.language)
         of_cells = [
             detector
             for detector in detectors

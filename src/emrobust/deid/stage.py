@@ -85,12 +85,13 @@ class Deidentifier:
     Args:
         settings: the section ``[deid]``.
         wishes: what to write beside the records.
+        language: of texts in which no word tells.
 
     Raises:
         ConfigError: an operator, a setting or the key is wrong.
     """
 
-    def __init__(self, settings: Deid, wishes: Wishes | None = None) -> None:
+    def __init__(self, settings: Deid, wishes: Wishes | None = None, language: str = "zh") -> None:
         self.settings = settings
         self.wishes = wishes or Wishes()
         self.key = read_key(settings.key_file) if settings.enabled and settings.key_file else None
@@ -100,6 +101,7 @@ class Deidentifier:
             self.key,
             explain=self.wishes.explain is not None,
             mapping=self.wishes.mapping is not None,
+            language=language,
         )
         self.worker = Worker(self._task)  # wrong settings are found before anything is read
         if self.wishes.mapping:

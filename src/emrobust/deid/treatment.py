@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from emrobust.deid import detect, gate, spans
-from emrobust.deid.detector import Detector
+from emrobust.deid.detector import Detector, language_of
 from emrobust.deid.operator import Subject
 from emrobust.deid.policy import Policy
 from emrobust.deid.prefilter import Needles
@@ -54,11 +54,13 @@ class Treatment:
         detectors: the rules and further engines.
         policy: an operator a kind.
         kinds: those that are treated; absent: all.
+        language: of texts in which no word tells.
     """
 
     detectors: Sequence[Detector]
     policy: Policy
     kinds: frozenset[str] | None = None
+    language: str = "zh"
 
     def treat(self, text: str, known: Known, subject: Subject) -> Treated:
         """Take the identifiers out of a text.
@@ -103,7 +105,8 @@ class Treatment:
         return done
 
     def _edit(self, text: str, found: Sequence[Span], subject: Subject) -> Treated:
-        words = [self.policy.replace(text[s.start : s.end], s.kind, subject) for s in found]
+        of_text = replace(subject, language=language_of(text, self.language))
+        words = [self.policy.replace(text[s.start : s.end], s.kind, of_text) for s in found]
         edited = spans.apply(
             text, [(span, word) for span, (word, _) in zip(found, words, strict=True)]
         )

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from emrobust.deid import Deidentifier
 
 
-def open_treatment(settings: Deid) -> Deidentifier:
+def open_treatment(settings: Deid, language: str) -> Deidentifier:
     """What texts pass through before a package with these settings reads them.
 
     Nothing of the treated texts is to be written: their key is no secret.
+
+    Args:
+        settings: the section ``[deid]`` of the package's project.
+        language: of the package.
     """
     # Late: the detectors take a second to load, and few packages need them.
     from emrobust.deid import Deidentifier  # noqa: PLC0415
@@ -28,7 +32,7 @@ def open_treatment(settings: Deid) -> Deidentifier:
     with _stand_in_key() as key:
         # Record numbers must lead back to the records.
         own = {"key_file": key, "pseudonyms": False}
-        return Deidentifier(quiet(settings.model_copy(update=own)))
+        return Deidentifier(quiet(settings.model_copy(update=own)), language=language)
 
 
 def quiet(settings: Deid) -> Deid:

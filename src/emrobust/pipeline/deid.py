@@ -117,7 +117,7 @@ def deidentify(
 def _read(
     settings: Reading, source: Path, target: Path, wishes: deid.Wishes | None
 ) -> tuple[runs.Summary, dict[str, Any]]:
-    deidentifier = deid.Deidentifier(settings.deid, wishes)
+    deidentifier = deid.Deidentifier(settings.deid, wishes, settings.language)
     summary = ingest.ingest(settings.source, source, target, deidentifier)
     facts = {
         **deidentifier.facts(target / records.FILE),
@@ -161,7 +161,8 @@ def write_sheet(project: Project, out: Path, count: int, today: dt.date | None =
         raise ConfigError(f"{out} exists; a sheet may hold a reader's work", "Give another --out.")
     settings = project.deid.model_copy(update={"enabled": True})
     stream = ingest.batches(project.source, with_labels=False, with_known=True)
-    drawn = review.draw(stream, deid.Deidentifier(settings).worker, count, project.seed)
+    worker = deid.Deidentifier(settings, language=project.language).worker
+    drawn = review.draw(stream, worker, count, project.seed)
     review_page.write_sheet(out, review.sheet(drawn), project.name, project.language)
     return len(drawn)
 

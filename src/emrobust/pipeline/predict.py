@@ -63,11 +63,13 @@ def _predict_by_run(folder: Path, data: Path, out: Path, today: dt.date | None) 
     source, settings = ingest.source_of(run.project.source, data), run.project.deid
     if not settings.enabled:
         return prediction.predict(score, run.names, source, out)
-    return prediction.predict(score, run.names, source, out, deid.Deidentifier(quiet(settings)))
+    treatment = deid.Deidentifier(quiet(settings), language=run.project.language)
+    return prediction.predict(score, run.names, source, out, treatment)
 
 
 def _predict_by_package(loaded: Package, data: Path, out: Path) -> runs.Summary:
     source, settings = table.source_of(loaded, data), loaded.deid()
     if not settings.enabled:
         return prediction.predict(loaded.score, loaded.names, source, out)
-    return prediction.predict(loaded.score, loaded.names, source, out, open_treatment(settings))
+    treatment = open_treatment(settings, loaded.facts["language"])
+    return prediction.predict(loaded.score, loaded.names, source, out, treatment)

@@ -123,7 +123,7 @@ class Form(NamedTuple):
 def form_of(package: Package) -> Form:
     """The form that the package's training texts had."""
     saved: Mapping[str, Any] = runs.read_json(package.folder / layout.SOURCE)["columns_of"]
-    treat = _treat_as(package.deid())
+    treat = _treat_as(package.deid(), package.facts["language"])
     normalizes = package.reader is not None and package.reader.normalizer is not None
     return Form(
         tuple(saved["columns"]["text"]),
@@ -134,14 +134,14 @@ def form_of(package: Package) -> Form:
     )
 
 
-def _treat_as(settings: Deid) -> Treat | None:
+def _treat_as(settings: Deid, language: str) -> Treat | None:
     if not settings.enabled:
         return None
     # Late: the detectors take a second to load, and few packages need them.
     from emrobust.deid.operator import Subject  # noqa: PLC0415
     from emrobust.package.treatment import open_treatment  # noqa: PLC0415
 
-    worker = open_treatment(settings).worker
+    worker = open_treatment(settings, language).worker
     nobody = Subject("", worker.task.key, None, None, None)
 
     def treat(name: str | None, text: str) -> tuple[str, tuple[Edit, ...]]:

@@ -41,7 +41,7 @@ class DateShift(Operator):
 
     def replace(self, value: str, kind: str, subject: Subject) -> str | None:
         """The date, moved; None where it is no date or cannot be read."""
-        written = dates.parse(value) if kind == "date" else None
+        written = dates.parse(value, subject.language) if kind == "date" else None
         if written is None:
             return None
         visit = subject.time.date() if subject.time else None

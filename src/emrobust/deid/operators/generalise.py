@@ -17,7 +17,6 @@ from emrobust.registry import register
 _WARD = re.compile(
     r"第?[0-9０-９一二三四五六七八九十]+(?:病区|病房|护理单元|楼|层|区|组|部)|\s*[Ww]ard\s*\w+"
 )
-_LATIN = re.compile(r"[A-Za-z]")
 _TENS = re.compile(r"([一二三四五六七八九])?([十百])([一二三四五六七八九])?")
 
 Period = Literal["month", "quarter", "year"]
@@ -34,6 +33,7 @@ def _words() -> dict[str, Any]:
 class Generalise(Operator):
     """Ages to bands, dates to periods, beds and wards to departments, addresses to provinces.
 
+    In the words of the note's language.
     Every other kind, and what cannot be read, is left to the placeholder. Without a key: dates
     keep their true period, so it does not go together with `date_shift` for other kinds.
 
@@ -48,14 +48,14 @@ class Generalise(Operator):
 
     def replace(self, value: str, kind: str, subject: Subject) -> str | None:
         """The coarser value; None where this operator has none."""
-        words = _words()["en" if _LATIN.search(value) and kind != "bed_no" else "zh"]
+        words = _words()[subject.language]
         match kind:
             case "date":
                 return self._date(value, subject, words)
             case "age":
                 return self._age(value, words)
             case "bed_no":
-                return self._bed(subject)
+                return self._bed(subject, words)
             case "department":
                 return _WARD.sub("", value) or None
             case "address":
@@ -64,7 +64,7 @@ class Generalise(Operator):
         return None
 
     def _date(self, value: str, subject: Subject, words: dict[str, str]) -> str | None:
-        written = dates.parse(value)
+        written = dates.parse(value, subject.language)
         if written is None:
             return None
         begin = written.begin(subject.time.date() if subject.time else None)
@@ -85,14 +85,13 @@ class Generalise(Operator):
         low = int(years) // self.band * self.band
         return words["band"].format(low=low, high=low + self.band - 1)
 
-    def _bed(self, subject: Subject) -> str:
-        words = _words()["en" if _LATIN.search(subject.department or "") else "zh"]
+    def _bed(self, subject: Subject, words: dict[str, str]) -> str:
         if not subject.department:
-            return str(words["bed_plain"])
+            return words["bed_plain"]
         if subject.shown is None:
-            return str(words["bed_undated"].format(department=subject.department))
+            return words["bed_undated"].format(department=subject.department)
         period = name_period(subject.shown.date(), self.period, words)
-        return str(words["bed"].format(department=subject.department, period=period))
+        return words["bed"].format(department=subject.department, period=period)
 
 
 def name_period(day: dt.date, period: Period, words: dict[str, str]) -> str:

@@ -239,7 +239,8 @@ def _treat(served: Served, batches: Iterable[pa.RecordBatch]) -> Iterable[pa.Rec
     if not settings.enabled:
         return batches
     # In this process: others would take as much memory each as the service itself.
-    return open_treatment(settings.model_copy(update={"workers": 1})).stream(batches)
+    alone = settings.model_copy(update={"workers": 1})
+    return open_treatment(alone, served.package.facts["language"]).stream(batches)
 
 
 def _skip(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
