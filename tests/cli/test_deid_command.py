@@ -70,6 +70,29 @@ def test_rows_that_cannot_be_read_are_listed_and_the_others_treated(table, tmp_p
     assert not list(tmp_path.glob("p.*"))
 
 
+def test_a_report_is_in_the_language_of_the_table_or_in_that_asked_for(tmp_path):
+    def said(name, *words):
+        run(*words, "--text", "note", "--out", tmp_path / f"{name}.csv")
+        report = (tmp_path / f"{name}.deid_report.html").read_text("utf-8")
+        return report.count('lang="en"'), (tmp_path / f"{name}.csv").read_text("utf-8-sig")
+
+    english = tmp_path / "en.csv"
+    english.write_text("note\nDOB 12/25/1950. Seen today\n1950-03-05\n", encoding="utf-8")
+    assert said("a", english) == (1, "note\nDOB 1950 Q4. Seen today\n1950 Q1\n")
+    assert said("b", english, "--language", "zh") == (
+        0, "note\nDOB 1950 Q4. Seen today\n1950年第1季度\n",
+    )  # fmt: skip
+    figures = tmp_path / "figures.csv"
+    figures.write_text("note\n1950-03-05\n", encoding="utf-8")
+    assert said("c", figures, "--language", "en") == (1, "note\n1950 Q1\n")
+    assert said("d", figures) == (0, "note\n1950年第1季度\n")
+    run(english, "--text", "note", "--sample", 2, "--out", tmp_path / "s.html")
+    assert 'lang="en"' in (tmp_path / "s.html").read_text("utf-8")
+    project = tmp_path / "p.toml"
+    with pytest.raises(ConfigError, match="--language is for tables"):
+        run(project, "--out", tmp_path / "o", "--language", "en")
+
+
 def test_a_title_above_the_header_is_skipped_when_told(table, tmp_path):
     table.write_text(f"门诊病历导出,\n{TABLE}", encoding="utf-8")
     words = (table, "--text", "主诉", "--out", tmp_path / "o.csv")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -52,6 +52,10 @@ def run_deid(
     new_key: Annotated[
         Path | None, typer.Option("--new-key", help="Make a key file, and nothing else.")
     ] = None,
+    language: Annotated[
+        Literal["", "zh", "en"],
+        typer.Option(help="Table: of its texts and of the report; else the texts tell."),
+    ] = "",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Overrides; repeatable."),
@@ -69,6 +73,8 @@ def run_deid(
         raise ConfigError("a project file or a table, and --out, are needed", "See --help.")
     if mapping is not None and key is None:
         raise ConfigError("--mapping needs --key", "Make one with --new-key FILE.")
+    if language and what.suffix == ".toml":
+        raise ConfigError("--language is for tables", "A project's file says it: --set language=en")
     asked = _Asked(
         what=what,
         out=out,
@@ -77,6 +83,7 @@ def run_deid(
         wishes=deid.Wishes(explain, mapping, read_key(key) if mapping and key else None),
         sample=sample,
         corrections=corrections,
+        language=language,
     )
     if what.suffix == ".toml":
         lines = _project(asked)
@@ -97,6 +104,7 @@ class _Asked:
     wishes: Any
     sample: int | None
     corrections: Path | None
+    language: str
 
 
 def _project(asked: _Asked) -> list[str]:
@@ -133,7 +141,7 @@ def _table(
     given = settings.deid
     if asked.key is not None and given.key_file is None:
         given = given.model_copy(update={"key_file": asked.key.absolute()})
-    plan = deid_table.Plan(text, keep, patient, time, settings.source)
+    plan = deid_table.Plan(text, keep, patient, time, settings.source, asked.language)
     if asked.sample is not None:
         rows = deid_table.sample_table(asked.what, out, plan, given, asked.sample)
         return [f"{rows} records to review: {out}"]

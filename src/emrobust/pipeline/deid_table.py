@@ -7,10 +7,12 @@ names it.
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -24,6 +26,7 @@ import pyarrow.parquet as pq
 from emrobust import deid, ingest, records, rejects, runs
 from emrobust.config import Columns, Deid, Section, Source
 from emrobust.deid import review
+from emrobust.deid.detector import language_of
 from emrobust.errors import ConfigError, SourceError
 from emrobust.ingest import header, values
 from emrobust.ingest.convert import DAMAGED
@@ -33,6 +36,7 @@ from emrobust.rejects import Rejects
 from emrobust.report import review_page
 
 _KEPT = "kept_"
+_JUDGED = 1_000  # rows that tell the language
 
 
 class Settings(Section):
@@ -52,6 +56,8 @@ class Plan:
         patient: column whose values tell patients apart; absent: every row a patient.
         time: column with the time of the visit, for dates without a year.
         source: how the table is read, where its header or encoding is not the usual one.
+        language: ``zh`` or ``en``, of the report and of texts in which no word tells; empty: that
+            of the first rows' texts.
     """
 
     text: tuple[str, ...]
@@ -59,6 +65,7 @@ class Plan:
     patient: str | None = None
     time: str | None = None
     source: Source | None = None
+    language: str = ""
 
 
 def treat_table(
@@ -86,7 +93,8 @@ def treat_table(
     if out.exists() and path.exists() and out.samefile(path):
         raise ConfigError("--out is the table itself", "The original is never touched.")
     enabled = settings.model_copy(update={"enabled": True})
-    deidentifier = deid.Deidentifier(enabled, wishes)
+    language = plan.language or _language(path, plan)
+    deidentifier = deid.Deidentifier(enabled, wishes, language)
     opened = _open(path, plan)
     with (
         rejects.open_in(out.parent, f"{out.stem}.rejects.csv") as refused,
@@ -104,7 +112,7 @@ def treat_table(
         "rejected": dict(refused.counts),
     }
     runs.write_json(out.with_name(f"{out.stem}.deid_report.json"), facts)
-    write_papers(out.parent, facts, path.name, prefix=f"{out.stem}.")
+    write_papers(out.parent, facts, path.name, language, prefix=f"{out.stem}.")
     return rows, facts
 
 
@@ -126,10 +134,20 @@ def sample_table(path: Path, out: Path, plan: Plan, settings: Deid, count: int) 
     """
     if out.exists():
         raise ConfigError(f"{out} exists; a sheet may hold a reader's work", "Give another --out.")
-    worker = deid.Deidentifier(settings.model_copy(update={"enabled": True})).worker
+    language = plan.language or _language(path, plan)
+    enabled = settings.model_copy(update={"enabled": True})
+    worker = deid.Deidentifier(enabled, language=language).worker
     drawn = review.draw(read_table(path, plan), worker, count, seed=0)
-    review_page.write_sheet(out, review.sheet(drawn), path.name)
+    review_page.write_sheet(out, review.sheet(drawn), path.name, language)
     return len(drawn)
+
+
+def _language(path: Path, plan: Plan) -> str:
+    """That of the first rows' texts."""
+    with contextlib.closing(read_table(path, plan)) as batches:
+        rows = [batch.slice(0, _JUDGED) for batch in itertools.islice(batches, 1)]
+    columns = [batch.column(records.TEXT_PREFIX + name) for batch in rows for name in plan.text]
+    return language_of(" ".join(text for of in columns for text in of.to_pylist()), "zh")
 
 
 def columns_of(text: tuple[str, ...]) -> Columns:
@@ -144,7 +162,7 @@ def known_kinds() -> dict[str, str]:
     return {header.key(row["header"]): row["kind"] for row in rows}
 
 
-def read_table(path: Path, plan: Plan) -> Iterator[pa.RecordBatch]:
+def read_table(path: Path, plan: Plan) -> Generator[pa.RecordBatch]:
     """The table as records with known columns and the kept ones, without rows that are refused.
 
     Raises:
@@ -182,7 +200,7 @@ def _open(path: Path, plan: Plan) -> _Opened:
     return _Opened(table, places, known)
 
 
-def _records(opened: _Opened, plan: Plan, refused: Rejects) -> Iterator[pa.RecordBatch]:
+def _records(opened: _Opened, plan: Plan, refused: Rejects) -> Generator[pa.RecordBatch]:
     table, places, known = opened
     positions = sorted({*places.values(), *known})
     order = "ymd" if plan.source is None else plan.source.date_order
