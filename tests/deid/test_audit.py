@@ -22,6 +22,12 @@ def test_chapman_is_that_of_the_textbook():
     assert (whole.total, whole.low, whole.high) == (40, 40, 40)
 
 
+def test_searches_without_a_common_find_estimate_nothing():
+    found = audit.estimate(44, 22, 0)
+    assert (found.total, found.low, found.high) == (None, None, None)
+    assert found.recall == pytest.approx(audit.wilson(0, 22))
+
+
 def test_wilson_is_that_of_the_textbook():
     # Newcombe (1998), method 3: 81 of 263 and 0 of 20.
     assert audit.wilson(81, 263) == pytest.approx((0.3080, 0.2553, 0.3662), abs=1e-4)

@@ -26,7 +26,10 @@ FACTS = {
     "detectors": ["person_name"], "visit_time": "shift", "pseudonyms": False,
     "audit": {
         "rows": 500,
-        "captures": {"name": audit.estimate(40, 30, 28)._asdict()},
+        "captures": {
+            "name": audit.estimate(40, 30, 28)._asdict(),
+            "phone": audit.estimate(44, 22, 0)._asdict(),
+        },
         "known": {"name": {"there": 30, "found": 28, "left": 1, "part": 2}},
         "rare": {"counts": {"name": 1}, "places": [
             {"row": 3, "column": "主诉", "start": 1, "end": 3, "shape": "name"}]},
@@ -71,6 +74,8 @@ def test_the_report_says_what_is_left_and_never_goes_out(language):
     assert "一个&lt;b&gt;项目" in page
     for value in ("0.933", "0.787–0.982", "42–", "0123abcd", "1.000"):
         assert value in page, value
+    assert "1,034" not in page
+    assert f">{'无法估计' if language == 'zh' else 'not estimable'}<" in page
     assert ("请勿对外提供" if language == "zh" else "do not release") in page
     bare = {**FACTS, "direct_identifiers_left": {}, "found": {}, "risk": {}}
     bare.pop("audit")

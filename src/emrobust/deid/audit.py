@@ -211,17 +211,18 @@ class Estimate(NamedTuple):
         rules: found by the rules.
         second: found by the second engine.
         both: found by both.
-        total: estimated in all, with its 95 % interval.
-        low, high: of the interval.
+        total: estimated in all; None where no identifier was found by both, as then any number is
+            as likely as the next.
+        low, high: of its 95 % interval.
         recall: of the rules, of what the second engine found, with its Wilson interval.
     """
 
     rules: int
     second: int
     both: int
-    total: float
-    low: float
-    high: float
+    total: float | None
+    low: float | None
+    high: float | None
     recall: tuple[float, float, float]
 
 
@@ -230,6 +231,8 @@ def estimate(rules: int, second: int, both: int) -> Estimate:
 
     The interval is that of the number neither found, which has no upper end below zero.
     """
+    if both == 0:
+        return Estimate(rules, second, both, None, None, None, wilson(both, second))
     total = (rules + 1) * (second + 1) / (both + 1) - 1
     variance = (
         (rules + 1) * (second + 1) * (rules - both) * (second - both)

@@ -201,17 +201,21 @@ def _captures(audit: Facts, names: Names) -> list[dict[str, str]]:
     for kind, of in audit["captures"].items():
         recall, interval = _share(of["both"], of["second"])
         seen = of["rules"] + of["second"] - of["both"]
-        rows.append(
-            {
-                "kind": names.kind(kind),
-                **{which: f"{of[which]:,}" for which in ("rules", "second", "both")},
-                "recall": recall,
-                "recall_interval": interval,
+        row = {
+            "kind": names.kind(kind),
+            **{which: f"{of[which]:,}" for which in ("rules", "second", "both")},
+            "recall": recall,
+            "recall_interval": interval,
+        }
+        if of["total"] is None:
+            row |= {"total": names.words("not_estimable"), "total_interval": "", "unseen": "–"}
+        else:
+            row |= {
                 "total": f"{of['total']:,.0f}",
                 "total_interval": f"{of['low']:,.0f}–{of['high']:,.0f}",
                 "unseen": f"{max(of['total'] - seen, 0):,.1f}",
             }
-        )
+        rows.append(row)
     return rows
 
 
