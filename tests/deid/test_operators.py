@@ -118,6 +118,13 @@ def test_a_name_has_one_surrogate_within_a_patient(name, patient):
     assert SURROGATE.replace(name[0], "person_name", subject(patient)) == made[0]
 
 
+def test_an_english_name_has_one_surrogate_in_either_order():
+    made = SURROGATE.replace("James Jones", "patient_name", subject())
+    first, last = made.split()
+    assert SURROGATE.replace("Jones, James", "patient_name", subject()) == f"{last}, {first}"
+    assert SURROGATE.replace("Jones", "patient_name", subject()) == last
+
+
 def test_another_patient_or_key_gives_another_surrogate():
     names = [first + second for first in "王李张刘陈" for second in "伟芳娜秀敏"]
     made = [SURROGATE.replace(n, "patient_name", subject()) for n in names]

@@ -23,6 +23,7 @@ from emrobust.deid.operators.date_shift import days_of
 from emrobust.registry import register
 
 _TITLE = re.compile(r"[A-Za-z]")
+_LATIN_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _ID_BIRTH = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _TRIES = 16
 
@@ -137,17 +138,20 @@ def _minority_name(value: str, subject: Subject) -> str:
 
 
 def _english_name(value: str, subject: Subject) -> str:
-    """Each word another: the last one a surname, the others given names, initials initials."""
+    """Each word another: the last one (before a comma) a surname, the others given names.
+
+    So James Jones and Jones, James have the same surrogates. Initials become initials.
+    """
     parts = _parts()
-    words = re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", value)
+    words = _LATIN_WORD.findall(value)
+    surname = len(_LATIN_WORD.findall(value.partition(",")[0])) - 1
     made = value
     for place, word in reversed(list(enumerate(words))):
         draw = _stream_of(subject, "english", word)
         if len(word) == 1:
             other = chr(ord("A") + draw(26))
         else:
-            last = place == len(words) - 1
-            table = parts["english_last" if last else "english_first"]
+            table = parts["english_last" if place == surname else "english_first"]
             other = _other(word.title(), table, draw)
             other = other.upper() if word.isupper() else other
         at = made.rfind(word)
