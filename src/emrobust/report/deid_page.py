@@ -197,7 +197,7 @@ def _known(audit: Facts, names: Names) -> list[dict[str, str]]:
 
 
 def _captures(audit: Facts, names: Names) -> list[dict[str, str]]:
-    rows = []
+    rows, w = [], names.words
     for kind, of in audit["captures"].items():
         recall, interval = _share(of["both"], of["second"])
         seen = of["rules"] + of["second"] - of["both"]
@@ -208,7 +208,7 @@ def _captures(audit: Facts, names: Names) -> list[dict[str, str]]:
             "recall_interval": interval,
         }
         if of["total"] is None:
-            row |= {"total": names.words("not_estimable"), "total_interval": "", "unseen": "–"}
+            row |= {"total": w("not_estimable"), "total_interval": "", "unseen": "–"}
         else:
             row |= {
                 "total": f"{of['total']:,.0f}",
