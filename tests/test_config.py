@@ -63,6 +63,12 @@ def test_overrides_win_and_are_typed(project_file):
     assert project.split.test_sites == ("东院",)
 
 
+@pytest.mark.parametrize("day", ['"2025-05-01"', "2025-05-01"])
+def test_a_day_may_stand_in_quotes_or_without(project_file, day):
+    project = config.load(project_file, [f"split.validation_from={day}"])
+    assert project.split.validation_from == "2025-05-01"
+
+
 def test_every_problem_is_reported_at_once(project_file):
     with pytest.raises(ConfigError) as caught:
         config.load(

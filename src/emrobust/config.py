@@ -44,6 +44,8 @@ _PATHS = (
     ("evaluate", "truth"),
 )
 
+# A day in quotes, or as TOML writes one without.
+Day = Annotated[str, BeforeValidator(lambda day: str(day) if isinstance(day, dt.date) else day)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
@@ -192,8 +194,8 @@ class Split(Section):
     )
     validation: Share = 0.1
     test: Share = 0.1
-    test_from: str | None = Field(None, description="by time: first day of the test split")
-    validation_from: str | None = Field(None, description="by time: first day of validation")
+    test_from: Day | None = Field(None, description="by time: first day of the test split")
+    validation_from: Day | None = Field(None, description="by time: first day of validation")
     test_sites: tuple[str, ...] = Field((), description="by site: the held-out sites")
     folds: int | None = Field(None, ge=2, le=50, description="cross-validate instead")
     near_duplicates: float = Field(0.9, gt=0.0, le=1.0, description="similarity reported as near")

@@ -185,6 +185,9 @@ def test_check_finds_what_would_fail_later(hospital):
         with pytest.raises(kind) as caught:
             check(config.load(hospital / clinic.PROJECT, [override]))
         assert says in str(caught.value), override
+    english = ["language=en", "model={name='transformer'}"]
+    with pytest.raises(ConfigError, match="reads Chinese, and the project's texts are English"):
+        check(config.load(hospital / clinic.PROJECT, english))
 
 
 def test_check_refuses_a_key_that_others_can_read(hospital, tmp_path):

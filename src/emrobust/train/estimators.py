@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from emrobust.augment.rules import names_for as perturbations_for
 from emrobust.augment.shares import COMPONENTS, share_out
 from emrobust.augment.toolbox import check_components
 from emrobust.config import Project
+from emrobust.encoder import embedded
 from emrobust.encoder.scoring import CharacterScorer
 from emrobust.errors import ConfigError, RunError
 from emrobust.models.estimator import FILE, FORMAT, TextClassifier
@@ -31,13 +32,16 @@ def build(project: Project, names: Sequence[str]) -> TextClassifier:
         names: the label set; probabilities have its columns in this order.
 
     Raises:
-        ConfigError: no such model, loss or adversary, or wrong settings of it.
+        ConfigError: no such model, loss or adversary, wrong settings of it, or a Chinese encoder
+            for English texts.
     """
     name, values = project.model.name, project.model.settings()
     component = registry.get("model", name)
     _check_training(project, neural=issubclass(component, Network))
     if name == "tfidf" and project.language == "en":
         values = {"analyzer": "word", "longest": 2, **values}
+    if name == "transformer" and project.language == "en":
+        _check_checkpoint(values)
     checked = registry.settings("model", name, values)
     common: dict[str, Any] = {
         "task": project.labels.task,
@@ -50,6 +54,15 @@ def build(project: Project, names: Sequence[str]) -> TextClassifier:
         return NeuralClassifier(name, network_settings=checked, **common, **settings)
     make = cast("Callable[..., TextClassifier]", component)
     return make(**common, thresholds=project.train.thresholds, **checked)
+
+
+def _check_checkpoint(values: Mapping[str, Any]) -> None:
+    if values.get("checkpoint", embedded.NAME) == embedded.NAME:
+        raise ConfigError(
+            f"`{embedded.NAME}` reads Chinese, and the project's texts are English",
+            "Name an English checkpoint as `model.checkpoint`, or set `model.name` to `tfidf` or"
+            " `textcnn`.",
+        )
 
 
 def _augmentation(project: Project) -> dict[str, Any] | None:
