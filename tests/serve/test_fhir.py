@@ -307,6 +307,7 @@ def test_the_answer_is_a_preliminary_assessment_and_provisional_conditions(advic
     risks = [one["qualitativeRisk"]["coding"][0]["code"] for one in assessment["prediction"]]
     assert risks == ["high", "low", "negligible", "negligible"]
     codings = [one["outcome"].get("coding") for one in assessment["prediction"]]
+    assert set(codings[0][0]) == {"system", "code"}  # a class's title is no code's display
     assert codings[0][0]["system"] == "http://hl7.org/fhir/sid/icd-10"
     assert codings[1][0]["system"].startswith("urn:oid:")
     assert codings[2] is None  # a class of two codes is neither

@@ -27,12 +27,14 @@ Json = dict[str, Any]
 def concept(suggestion: Suggestion) -> Json:
     """A label as CodeableConcept.
 
-    A class that gathers several codes has no code: codings of one concept must mean the same.
+    A class that gathers several codes has no code: codings of one concept must mean the same. No
+    `display` is given, since it must be the code system's own, and a class may be titled otherwise:
+    I10 by its block, Hypertensive diseases (I10–I15).
     """
     made: Json = {"text": suggestion.words}
     if len(suggestion.codes) == 1:
         code = suggestion.codes[0]
-        made["coding"] = [{"system": system_of(code), "code": code, "display": suggestion.words}]
+        made["coding"] = [{"system": system_of(code), "code": code}]
     return made
 
 
