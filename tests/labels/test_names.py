@@ -30,10 +30,12 @@ def test_numbering_is_taken_away_and_separates(cell, found):
 
 
 def test_words_for_no_diagnosis_are_no_class(folder, target, labels_of, rejected):
-    source = folder([["1.感冒 2.无"], ["／"], ["感冒", "待查"], ["发热待查"], [" 同前 "]])
+    source = folder(
+        [["1.感冒 2.无"], ["／"], ["感冒", "待查"], ["发热待查"], [" 同前 "], ["N/A"], ["Pending"]]
+    )
     done = aggregate(Labels(kind="plain"), source, target)
     assert labels_of(target) == [["感冒"], ["感冒"], ["发热待查"]]
-    assert done.rejected == {NO_LABEL: 2}
+    assert done.rejected == {NO_LABEL: 4}
 
 
 def test_the_words_for_no_diagnosis_are_the_hospitals(folder, target, labels_of):

@@ -1,4 +1,4 @@
-"""Diagnoses as doctors type them: ``1.急性上呼吸道感染 2.高血压病``, ``/``, ``待查``.
+"""Diagnoses as doctors type them: ``1.急性上呼吸道感染 2.高血压病``, ``/``, ``待查``, ``N/A``.
 
 Only numbering and words for "none" are understood. Two names of one disease stay two classes: that
 they are one is for the class table to say.
@@ -12,7 +12,10 @@ import unicodedata
 
 from emrobust.config import Labels
 
-NOTHING = ("/", "\\", "-", "无", "待查", "诊断待查", "同前")
+NOTHING = (
+    *("/", "\\", "-", "无", "待查", "诊断待查", "同前"),
+    *("n/a", "none", "nil", "unknown", "pending", "tbd", "see above"),
+)
 
 # What counts the diagnoses of a cell: at its start or behind a blank, with a name behind it. A
 # digit behind the point belongs to an amount (2.5cm), but that of a type or grade begins a name:
