@@ -185,6 +185,9 @@ def test_check_finds_what_would_fail_later(hospital):
         with pytest.raises(kind) as caught:
             check(config.load(hospital / clinic.PROJECT, [override]))
         assert says in str(caught.value), override
+    english = ["language=en", "normalize.width=true", "normalize.vitals=true"]
+    lines = check(config.load(hospital / clinic.PROJECT, english))
+    assert "normaliser: not for texts in `en`, and left out: vitals" in lines
     english = ["language=en", "model={name='transformer'}"]
     with pytest.raises(ConfigError, match="reads Chinese, and the project's texts are English"):
         check(config.load(hospital / clinic.PROJECT, english))

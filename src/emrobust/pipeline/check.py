@@ -14,6 +14,7 @@ from emrobust.config import Columns, Labels, Project
 from emrobust.errors import LabelError, SourceError
 from emrobust.ingest import header
 from emrobust.labels.aggregate import mapper
+from emrobust.normalize import names_for
 from emrobust.pipeline.prepare import settle
 from emrobust.train import estimators
 
@@ -56,6 +57,7 @@ def check(project: Project) -> list[str]:
     return [
         *_describe_source(project.source.columns, seen),
         *_describe_labels(project.labels, found),
+        *_describe_normalizer(project),
         f"model: {project.model.name}",
         "the project file is sound",
     ]
@@ -130,6 +132,15 @@ def _describe_labels(settings: Labels, found: _Found) -> Iterator[str]:
         yield f"  {len(found.classes):,} different ones"
     elif found.classes:
         yield f"  commonest classes: {_count(dict(found.classes.most_common(_SHOWN)))}"
+
+
+def _describe_normalizer(project: Project) -> Iterator[str]:
+    """The steps that are switched on and are not for the texts' language."""
+    wanted = project.normalize.model_dump(exclude={"tables", "typos_checkpoint"})
+    made = names_for(project.language, wanted)
+    others = ", ".join(name for name, on in wanted.items() if on and name not in made)
+    if others:
+        yield f"normaliser: not for texts in `{project.language}`, and left out: {others}"
 
 
 def _count(counts: Mapping[str, int]) -> str:
