@@ -72,14 +72,13 @@ class Visit:
 
 @pytest.fixture
 def visit(browser, address):
-    """A function that opens a page: ``visit(size, scheme)``."""
+    """A function that opens a page: ``visit(size, scheme)``, in a Chinese browser."""
     opened = []
 
     def open_page(size="hospital", scheme="light", **options):
         width, height = SIZES[size]
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, **options
-        )
+        given = {"color_scheme": scheme, "locale": "zh-CN", **options}
+        context = browser.new_context(viewport={"width": width, "height": height}, **given)
         context.set_default_timeout(15_000)
         opened.append(context)
         return Visit(context, address)

@@ -131,6 +131,15 @@ def test_a_verdict_outlives_the_sign_in_and_waits_for_who_gave_it(visit, opened,
     assert page.evaluate("'emrobust-verdicts' in sessionStorage") is False
 
 
+@pytest.mark.parametrize(("locale", "lang"), [("en-US", "en"), ("zh-TW", "zh-CN"), ("fr", "zh-CN")])
+def test_the_page_begins_in_the_browsers_language(visit, tokens, locale, lang):
+    page = visit(locale=locale).sign_in(tokens["clinician"])
+    page.wait_for_selector(f"html[lang={lang}]")
+    page.click("#language")
+    page.reload()
+    page.wait_for_selector("html[lang=zh-CN]" if lang == "en" else "html[lang=en]")
+
+
 def test_a_note_and_a_key_leave_no_trace_in_the_browser(visit, tokens):
     seen = visit()
     page = seen.sign_in(tokens["clinician"])

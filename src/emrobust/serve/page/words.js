@@ -53,8 +53,11 @@ export const choose = async (chosen) => {
   document.dispatchEvent(new Event("language"));
 };
 
-/** The language of the last visit, else Chinese. */
-export const start = () => choose(LANGUAGES.includes(kept()) ? kept() : "zh");
+/** The first of the browser's languages that the page has, else Chinese. */
+const spoken = () => navigator.languages.map((one) => one.slice(0, 2)).find((one) => LANGUAGES.includes(one)) ?? "zh";
+
+/** The language of the last visit, else the browser's. */
+export const start = () => choose(LANGUAGES.includes(kept()) ? kept() : spoken());
 
 /** Take the other language and remember it. */
 export const swap = () => {
