@@ -152,6 +152,10 @@ async def test_the_api_describes_itself_without_the_net(client):
     schema = (await client.get("/openapi.json")).json()
     operation = schema["paths"]["/v1/diagnose"]["post"]
     assert {"200", "401", "422", "503"} <= set(operation["responses"])
+    posts = [path["post"] for path in schema["paths"].values() if "post" in path]
+    slow = [one["responses"] for one in posts if "requestBody" in one]
+    assert len(slow) > 5
+    assert all("408" in responses for responses in slow)
     assert "Problem" in schema["components"]["schemas"]
     page = await client.get("/docs")
     assert "default-src 'none'" in page.headers["content-security-policy"]

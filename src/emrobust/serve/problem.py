@@ -128,7 +128,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 # Of every path that needs a key, and of those that a model answers.
 GUARDED = (401, 403, 429, 503)
-ANSWERED = (400, 401, 403, 404, 413, 415, 422, 429, 503, 504, 507)
+ANSWERED = (400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504, 507)
 
 
 def respond(

@@ -88,7 +88,7 @@ class JobList(BaseModel):
     "/v1/batch",
     status_code=202,
     response_model=Accepted,
-    responses=problem.responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 507),
+    responses=problem.responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 507),
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -68,7 +68,7 @@ class Deidentified(BaseModel):
 @router.post(
     "/v1/deidentify",
     response_model_exclude_none=True,
-    responses=problem.responses(400, 401, 403, 413, 415, 422, 429, 503, 504, 507),
+    responses=problem.responses(400, 401, 403, 408, 413, 415, 422, 429, 503, 504, 507),
 )
 async def deidentify(asked: DeidentifyAsked, caller: Clinician, service: Service) -> Deidentified:
     """Replace each identifier by a placeholder for its kind."""

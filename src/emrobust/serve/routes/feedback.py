@@ -55,7 +55,7 @@ class FeedbackTaken(BaseModel):
 @router.post(
     "/v1/feedback",
     status_code=201,
-    responses=problem.responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504, 507),
+    responses=problem.responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504, 507),
 )
 async def take_feedback(given: FeedbackGiven, caller: Clinician, service: Service) -> FeedbackTaken:
     """Record a verdict on a prediction."""

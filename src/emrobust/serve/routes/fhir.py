@@ -67,7 +67,7 @@ def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 @router.post(
     "/$diagnose",
-    responses=_responses(400, 401, 403, 404, 413, 415, 422, 429, 503, 504, 507),
+    responses=_responses(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504, 507),
 )
 @scored
 async def diagnose(

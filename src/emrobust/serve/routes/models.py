@@ -142,7 +142,7 @@ async def list_labels(name: str, caller: Clinician, service: Service) -> Labels:
 @router.post(
     "/v1/models",
     status_code=201,
-    responses=problem.responses(*problem.GUARDED, 400, 409, 413, 415, 422),
+    responses=problem.responses(*problem.GUARDED, 400, 408, 409, 413, 415, 422),
 )
 async def add_model(asked: ModelAdded, caller: Administrator, service: Service) -> ModelVersion:
     """Load and self-test a package beside the others; it does not answer yet."""
