@@ -156,7 +156,7 @@ async def add_model(asked: ModelAdded, caller: Administrator, service: Service) 
 
 @router.put(
     "/v1/models/{name}/versions/{version}",
-    responses=problem.responses(*problem.GUARDED, 400, 404, 409, 413, 415, 422),
+    responses=problem.responses(*problem.GUARDED, 400, 404, 408, 409, 413, 415, 422),
 )
 async def switch_model(
     name: str, version: str, asked: StateAsked, caller: Administrator, service: Service
