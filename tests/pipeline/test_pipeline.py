@@ -244,6 +244,21 @@ def test_check_and_prepare_tell_of_dates_that_are_not_understood(tmp_path):
         assert ("60 cells of 日期 were not understood" in told) == unread
 
 
+def test_texts_in_another_language_are_told_before_and_after(hospital, run, tmp_path):
+    english = config.load(hospital / clinic.PROJECT, ["language=en"])
+    warned = "warning: of the first rows 1,000 of 1,000 texts are in another language"
+    assert warned in "\n".join(check(english))
+    assert warned in "\n".join(describe(prepare(english, tmp_path / "prepared")))
+    assert "warning" not in "\n".join(check(config.load(hospital / clinic.PROJECT)))
+    header = "visit_no,chief_complaint,present_illness,past_history\n"
+    for first, told in (("Cough and fever for three days", True), ("发热咳嗽三天", False)):
+        rows = f"{header}1,{first},,\n2,T38.5,,\n3,咳嗽三天,,\n"
+        (tmp_path / "visits.csv").write_text(rows, encoding="utf-8")
+        summary = predict(run.folder, tmp_path / "visits.csv", tmp_path / "p.csv")
+        assert ("warnings" in summary.notes) == told
+        assert summary.rows_out == 3
+
+
 @pytest.mark.parametrize(
     ("kind", "labels", "says"),
     [

@@ -222,6 +222,8 @@ def run_predict(
     typer.echo(f"{summary.rows_out:,} predictions in {out}")
     if absent := summary.notes.get("absent_columns"):
         typer.echo(f"  not in the table, and done without: {', '.join(absent)}")
+    for warning in summary.notes.get("warnings", ()):
+        typer.echo(f"  warning: {warning}")
     for reason, rows in summary.rejected.items():
         typer.echo(f"  {rows:,} rows refused: {reason}")
 

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from emrobust import deid, ingest
+from emrobust import deid, ingest, records
 from emrobust.config import Columns, Labels, Project
 from emrobust.errors import LabelError, SourceError
 from emrobust.ingest import header
 from emrobust.labels.aggregate import mapper
+from emrobust.language import count_foreign, describe_foreign
 from emrobust.normalize import names_for
 from emrobust.pipeline.prepare import settle
 from emrobust.train import estimators
@@ -24,15 +25,19 @@ _SHOWN = 10  # classes
 
 @dataclass
 class _Found:
-    """What became of the labels of the first rows, label by label.
+    """What became of the first rows, label by label, and what their texts are.
 
     Attributes:
+        texts: how many rows with a text there were.
+        foreign: those in another language than the project's.
         labels: how many there were.
         faults: reason → labels that cannot be read.
         lost: reason → codes that became no class.
         classes: class → labels of it.
     """
 
+    texts: int = 0
+    foreign: int = 0
     labels: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
@@ -52,10 +57,11 @@ def check(project: Project) -> list[str]:
     deid.Deidentifier(project.deid)
     estimators.build(project, ())
     seen = ingest.preview(project.source, _ROWS)
-    found = _read_labels(project)
+    found = _read(project)
     _refuse_useless(seen, found)
     return [
         *_describe_source(project.source.columns, seen),
+        *_describe_language(project.language, found),
         *_describe_labels(project.labels, found),
         *_describe_normalizer(project),
         f"model: {project.model.name}",
@@ -63,11 +69,14 @@ def check(project: Project) -> list[str]:
     ]
 
 
-def _read_labels(project: Project) -> _Found:
-    """The labels of the first rows; identifiers are looked for, too, as `prepare` does."""
+def _read(project: Project) -> _Found:
+    """The first rows; identifiers are looked for, too, as `prepare` does."""
     convert, found = mapper(project.labels), _Found()
     for batch in ingest.batches(project.source, with_known=True):
-        for labels in batch.slice(0, _ROWS).column("labels").to_pylist():
+        first = batch.slice(0, _ROWS)
+        found.texts = first.num_rows
+        found.foreign = count_foreign(records.join_text(first), project.language)
+        for labels in first.column("labels").to_pylist():
             for mapped in map(convert, labels):
                 found.labels += 1
                 found.faults.update([mapped.reason] if mapped.reason else [])
@@ -119,6 +128,12 @@ def _named(columns: Columns) -> Iterator[tuple[str, str]]:
         for kind, names in of_key.items():
             for name in (names,) if isinstance(names, str) else names or ():
                 yield f"{key}.{kind}" if kind else key, name
+
+
+def _describe_language(language: str, found: _Found) -> Iterator[str]:
+    if warning := describe_foreign(found.foreign, found.texts, language):
+        yield f"warning: of the first rows {warning}"
+        yield "  Set language at the top of the project file, or name the right text columns."
 
 
 def _describe_labels(settings: Labels, found: _Found) -> Iterator[str]:

@@ -12,6 +12,7 @@ from emrobust.config import Deid, Governance, Project, Section, Source
 from emrobust.deid import review
 from emrobust.deid.key import read_key
 from emrobust.errors import ConfigError
+from emrobust.language import count_foreign, describe_foreign
 from emrobust.pipeline import governance
 from emrobust.report import deid_page, review_page
 
@@ -20,6 +21,7 @@ FACTS = "deid_report.json"
 ASSESSMENT = "pipl_art55.zh.md"
 SUMMARY = "summary.json"
 LOCAL = "local.json"
+_LOOKED_AT = 1000  # records whose language is looked at
 
 
 class Reading(Section):
@@ -127,8 +129,16 @@ def _read(
     runs.write_json(target / FACTS, facts)
     if settings.deid.enabled:
         write_papers(target, facts, settings.name, settings.language)
-    notes = {**summary.notes, **deid.notes_of(facts)}
+    warnings = _warn_of_language(target, settings.language)
+    notes = {**summary.notes, **deid.notes_of(facts), "warnings": warnings}
     return runs.Summary(summary.rows_in, summary.rows_out, summary.rejected, notes), facts
+
+
+def _warn_of_language(folder: Path, language: str) -> list[str]:
+    first = next(records.read_batches(folder / records.FILE, rows=_LOOKED_AT))
+    foreign = count_foreign(records.join_text(first), language)
+    warning = describe_foreign(foreign, first.num_rows, language)
+    return [f"of the first rows {warning}"] if warning else []
 
 
 def write_papers(

@@ -61,15 +61,19 @@ def _predict_by_run(folder: Path, data: Path, out: Path, today: dt.date | None) 
         return own if calibrator is None else calibrator.apply(own), decided
 
     source, settings = ingest.source_of(run.project.source, data), run.project.deid
+    language = run.project.language
     if not settings.enabled:
-        return prediction.predict(score, run.names, source, out)
-    treatment = deid.Deidentifier(quiet(settings), language=run.project.language)
-    return prediction.predict(score, run.names, source, out, treatment)
+        return prediction.predict(score, run.names, source, out, language=language)
+    treatment = deid.Deidentifier(quiet(settings), language=language)
+    return prediction.predict(score, run.names, source, out, language=language, through=treatment)
 
 
 def _predict_by_package(loaded: Package, data: Path, out: Path) -> runs.Summary:
     source, settings = table.source_of(loaded, data), loaded.deid()
+    language = loaded.facts["language"]
     if not settings.enabled:
-        return prediction.predict(loaded.score, loaded.names, source, out)
-    treatment = open_treatment(settings, loaded.facts["language"])
-    return prediction.predict(loaded.score, loaded.names, source, out, treatment)
+        return prediction.predict(loaded.score, loaded.names, source, out, language=language)
+    treatment = open_treatment(settings, language)
+    return prediction.predict(
+        loaded.score, loaded.names, source, out, language=language, through=treatment
+    )

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from emrobust import config, ingest, progress, records, rejects, runs
 from emrobust.errors import ConfigError
 from emrobust.ingest import Through
+from emrobust.language import count_foreign, describe_foreign
 
 SCHEMA = pa.schema(
     [
@@ -38,6 +39,8 @@ def predict(
     names: tuple[str, ...],
     source: config.Source,
     out: Path,
+    *,
+    language: str,
     through: Through | None = None,
 ) -> runs.Summary:
     """Predict every record of a source.
@@ -51,10 +54,12 @@ def predict(
         names: its labels, in column order.
         source: the table; it needs the columns of the record's number and the texts alone.
         out: .csv (labels joined by ``;``), .jsonl or .parquet.
+        language: of the texts that the model knows, ``zh`` or ``en``.
         through: treats the records before they are predicted, such as `emrobust.deid`.
 
     Returns:
-        rows and rejects, and in the notes ``absent_columns``: named columns that the table lacks.
+        rows and rejects, and in the notes ``absent_columns``: named columns that the table lacks,
+        and ``warnings``.
 
     Raises:
         ConfigError: another ending.
@@ -63,6 +68,13 @@ def predict(
     """
     check_ending(out)
     absent: list[str] = []
+    foreign = 0
+
+    def look_and_score(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        nonlocal foreign
+        foreign += count_foreign(texts, language)
+        return score(texts)
+
     with (
         rejects.open_in(out.parent, f"{out.stem}.rejects.csv") as refused,
         runs.atomic_file(out) as partial,
@@ -78,9 +90,13 @@ def predict(
         if through is not None:
             refused.name = through.name
             batches = through.stream(batches)
-        done = _WRITERS[out.suffix](partial, _predicted(score, names, batches, advance), SCHEMA)
+        done = _WRITERS[out.suffix](
+            partial, _predicted(look_and_score, names, batches, advance), SCHEMA
+        )
     rejected = dict(refused.counts)
-    notes = {"absent_columns": absent} if absent else {}
+    notes: dict[str, Any] = {"absent_columns": absent} if absent else {}
+    if warning := describe_foreign(foreign, done, language):
+        notes["warnings"] = [warning]
     return runs.Summary(done + sum(rejected.values()), done, rejected, notes)
 
 

@@ -8,16 +8,13 @@ from typing import Any, NamedTuple
 
 from emrobust import runs
 from emrobust.config import Deid
+from emrobust.language import FEWEST_LETTERS, is_foreign
 from emrobust.package import Package, layout
 from emrobust.serve.problem import RefusedError
 
 # Line ends and tabs are the only control characters that a note has; halves of a surrogate pair
 # are no characters.
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-_FEWEST_LETTERS = 4
-# Chinese notes hold Latin abbreviations; English ones hold hardly an ideograph.
-_LEAST_HAN, _MOST_HAN = 0.2, 0.2
 
 
 class Place(NamedTuple):
@@ -181,9 +178,9 @@ def read(given: str | Mapping[str, str], form: Form, *, language: str, longest: 
     warnings = [
         code
         for code, is_so in (
-            ("too_short", sum(map(str.isalpha, text)) < _FEWEST_LETTERS),
+            ("too_short", sum(map(str.isalpha, text)) < FEWEST_LETTERS),
             ("too_long", extent < len(text)),
-            ("other_language", _is_foreign(text, language)),
+            ("other_language", is_foreign(text, language)),
             ("empty_field", blank),
         )
         if is_so
@@ -247,9 +244,3 @@ def check_characters(text: str, longest: int) -> None:
             f"character {found.start()} of the text is no character of a note",
             "Send plain text in UTF-8; was a file sent instead of its text?",
         )
-
-
-def _is_foreign(text: str, language: str) -> bool:
-    letters = sum(map(str.isalpha, text))
-    share = len(_HAN.findall(text)) / max(letters, 1)
-    return share < _LEAST_HAN if language == "zh" else share > _MOST_HAN
