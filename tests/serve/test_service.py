@@ -194,7 +194,11 @@ def two(served_package, tmp_path):
     """A service with two versions of one model, of which the first answers."""
     given = settings.load(
         None,
-        [f"store.url={tmp_path / 'two.db'}", f"serve.model_folders=['{served_package.parent}']"],
+        [
+            f"store.url={tmp_path / 'two.db'}",
+            f"serve.model_folders=['{served_package.parent}']",
+            "limits.deadline=60",
+        ],
     )
     made = service.open_service(given, [Wanted(served_package, "clinic", v) for v in ("1", "2")])
     yield made
