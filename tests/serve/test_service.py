@@ -198,6 +198,8 @@ def two(served_package, tmp_path):
             f"store.url={tmp_path / 'two.db'}",
             f"serve.model_folders=['{served_package.parent}']",
             "limits.deadline=60",
+            "limits.rate=100000",
+            "limits.burst=100000",
         ],
     )
     made = service.open_service(given, [Wanted(served_package, "clinic", v) for v in ("1", "2")])
