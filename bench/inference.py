@@ -57,7 +57,6 @@ class Classifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # transform
     def __init__(self, network: Transformer, encoder: PreTrainedModel) -> None:
         super().__init__(encoder.config)
         self.encoder = encoder
-        self.head = network.head
         self.network = [network]  # in a list, so that it is no part of this module
         self.config.id2label = {k: str(k) for k in range(network.head.out_features)}
         self.config.num_labels = network.head.out_features
@@ -65,10 +64,10 @@ class Classifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # transform
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: Any
     ) -> SequenceClassifierOutput:
-        """Logits, pooled as the network pools."""
+        """Logits, from the states as the network makes them."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
-        pooled = self.network[0]._pool(states.last_hidden_state, attention_mask)  # noqa: SLF001 - the same pooling by the same code
-        return SequenceClassifierOutput(logits=self.head(pooled))
+        logits = self.network[0].judge(states.last_hidden_state, attention_mask.bool())
+        return SequenceClassifierOutput(logits=logits)
 
 
 def make_peer(network: Transformer) -> Callable[..., Any]:

@@ -26,9 +26,8 @@ def track(what: str, total: int | None = None, unit: str = "rows") -> Iterator[A
 
 
 def say(line: str) -> None:
-    """Write a line of its own to standard error, where no bar on a terminal shows the same."""
-    if not sys.stderr.isatty():
-        print(line, file=sys.stderr, flush=True)
+    """Write a line of its own to standard error; a bar on a terminal stays below it."""
+    print(line, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

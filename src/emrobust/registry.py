@@ -9,10 +9,12 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from pydantic import ConfigDict, ValidationError, create_model
 
@@ -37,6 +39,24 @@ ROOMS = {
 
 _components: dict[tuple[str, str], type] = {}
 T = TypeVar("T", bound=type)
+
+
+class Setting(NamedTuple):
+    """A setting of a component, for whoever writes a project file.
+
+    Attributes:
+        name: its key.
+        default: as a project file writes it; absent: there is none.
+        required: whether a project file must name it.
+        choices: the only values, where they are few.
+        about: its line in the docstring.
+    """
+
+    name: str
+    default: str | None
+    required: bool
+    choices: tuple[str, ...]
+    about: str
 
 
 def register(kind: str) -> Callable[[T], T]:
@@ -139,17 +159,13 @@ def settings(kind: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: an unknown or wrong setting; all problems at once.
     """
-    parameters = {
-        parameter.name: parameter
-        for parameter in inspect.signature(get(kind, name)).parameters.values()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    component = get(kind, name)
     fields: dict[str, Any] = {
         key: (
             parameter.annotation if not isinstance(parameter.annotation, str) else Any,
             ... if parameter.default is parameter.empty else parameter.default,
         )
-        for key, parameter in _resolved(get(kind, name), parameters).items()
+        for key, parameter in _resolved(component, _keyword_only(component)).items()
     }
     problems = [
         f"`{kind}.{key}` is not a setting of {name}. {did_you_mean(key, fields)}"
@@ -167,6 +183,48 @@ def settings(kind: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     if problems:
         raise ConfigError("\n".join(["the settings are wrong:", *(f"  - {p}" for p in problems)]))
     return {key: getattr(checked, key) for key in fields}
+
+
+def describe(kind: str, name: str) -> list[Setting]:
+    """A component's settings, in the order of its signature.
+
+    Raises:
+        ConfigError: no such component; suggests the nearest.
+    """
+    component = get(kind, name)
+    about = _arguments(inspect.getdoc(component) or "")
+    return [
+        Setting(
+            key,
+            None if given.default in (None, given.empty) else json.dumps(given.default),
+            given.default is given.empty,
+            get_args(given.annotation) if get_origin(given.annotation) is Literal else (),
+            about.get(key, ""),
+        )
+        for key, given in _resolved(component, _keyword_only(component)).items()
+    ]
+
+
+def _arguments(docstring: str) -> dict[str, str]:
+    """Argument → what the docstring's ``Args:`` says of it, on one line."""
+    found: dict[str, str] = {}
+    key = ""
+    for line in docstring.partition("Args:\n")[2].splitlines():
+        if line and not line.startswith(" "):
+            break
+        begun = re.match(r" {4}(\w+): (.+)", line)
+        if begun:
+            key = begun[1]
+        found[key] = f"{found.get(key, '')} {begun[2] if begun else line.strip()}".strip()
+    return found
+
+
+def _keyword_only(component: type) -> dict[str, inspect.Parameter]:
+    return {
+        parameter.name: parameter
+        for parameter in inspect.signature(component).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
 
 
 def _resolved(

@@ -41,6 +41,9 @@ def test_version_and_list():
     assert run("--version").stdout.startswith("emrobust 0.")
     listed = run("list", "models").stdout
     assert all(name in listed for name in ("tfidf", "textcnn", "bilstm", "transformer"))
+    settings = run("list", "models", "textcnn").stdout
+    assert "dropout = 0.4\n" in settings
+    assert run("list", "goals", "label_dropped").stdout == "label_dropped has no settings\n"
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,17 @@ def test_pooling(bert, pooling):
     assert build(bert, pooling=pooling).head.in_features == (64 if "+" in pooling else 32)
 
 
+def test_what_labels_read_in_the_tokens_is_added_to_the_heads_logits(bert):
+    network = build(bert).eval()
+    ids, mask = padded(network, ["咳嗽流涕", "胸闷"])
+    states = network.encoder(inputs_embeds=network.embed(ids), attention_mask=mask.long())[0]
+    both = network(ids, mask)
+    read = network.label_attention(states, mask)
+    network.label_attention = None
+    torch.testing.assert_close(both, network(ids, mask) + read)
+    assert build(bert, label_attention=False).label_attention is None
+
+
 def test_the_last_layers_are_averaged(bert):
     network, top = build(bert, layers=2).eval(), build(bert).eval()
     ids, mask = padded(network, ["咳嗽流涕"])

@@ -443,6 +443,15 @@ def test_one_process_at_a_time_trains_in_a_folder(hospital, prepared, run, tmp_p
     assert made.facts == run.facts
 
 
+def test_training_that_prepares_its_own_data_tells_what_was_done(hospital, tmp_path, capsys):
+    overrides = ["model.longest=1", "evaluate.bootstrap=10", "labels.top=20"]
+    project = config.load(hospital / clinic.PROJECT, [*overrides, "language=en"])
+    train(project, tmp_path / "run")
+    told = capsys.readouterr().err.splitlines()
+    assert set(describe(prepare(project, tmp_path / "run" / training.DATA))) <= set(told)
+    assert any("warning" in line and "another language" in line for line in told)
+
+
 def test_a_run_outlives_its_prepared_data_and_may_lump_rare_classes(hospital, tmp_path):
     overrides = ["model.longest=1", "evaluate.bootstrap=10", "labels.top=20"]
     made = train(config.load(hospital / clinic.PROJECT, overrides), tmp_path / "run")

@@ -121,6 +121,15 @@ def test_labels_without_positives_and_the_fixed_label_set(easy):
     assert model.predict_proba(texts).shape == (64, 5)
 
 
+def test_it_tells_how_many_texts_lose_their_end(easy, bert, capsys):
+    texts, names, _ = easy(40)
+    texts[:2] = ["咳嗽" * 40] * 2
+    make("transformer", bert, epochs=1, max_length=64).fit(texts, names)
+    assert "2 of 40 training texts fill the 64 tokens" in capsys.readouterr().err
+    make("transformer", bert, epochs=1, max_length=4000).fit(texts[2:], names[2:])
+    assert "fill" not in capsys.readouterr().err
+
+
 def test_a_loss_that_is_not_a_number_stops_with_advice(easy, tmp_path):
     texts, names, _ = easy(64)
     model = NeuralClassifier(network_settings={"width": 8}, epochs=3, batch_size=8)

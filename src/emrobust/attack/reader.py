@@ -44,8 +44,12 @@ class Reader:
             ModelError: it cannot be found, reached or read.
         """
         settings = {
-            "checkpoint": name or embedded.NAME, "pooling": pooling, "layers": 1, "dropout": 0.0
-        }  # fmt: skip
+            "checkpoint": name or embedded.NAME,
+            "pooling": pooling,
+            "layers": 1,
+            "label_attention": False,
+            "dropout": 0.0,
+        }
         return cls(Transformer.new([], 1, settings), max_length=512)
 
     def logits(self, groups: Sequence[Sequence[str]]) -> np.ndarray:

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from emrobust.config import Project
+    from emrobust.registry import Setting
 
 app = typer.Typer(
     name="emrobust",
@@ -258,13 +259,28 @@ def run_convert(
 @app.command(name="list")
 def list_components(
     kind: Annotated[str, typer.Argument(help="What to list: models, perturbations, …")] = "models",
+    component: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One of them: its settings.")
+    ] = None,
 ) -> None:
-    """List the components that a project file can name."""
+    """List the components that a project file can name, or the settings of one."""
     from emrobust import registry
 
     singular = registry.kind(kind)
+    if component is not None:
+        settings = registry.describe(singular, component)
+        for line in map(_explain, settings) if settings else [f"{component} has no settings"]:
+            typer.echo(line)
+        return
     sources = registry.sources(singular)
     width = max((len(name) for name in sources), default=0) + 1
     for name, line in registry.names(singular).items():
         source = f" [{sources[name]}]" if sources[name] else ""
         typer.echo(f"{name:<{max(width, 12)}} {line}{source}")
+
+
+def _explain(setting: Setting) -> str:
+    """A line for a project file, and one that says what it means."""
+    value = "…  (required)" if setting.required else setting.default or "…  (absent by default)"
+    choices = f"  (of {', '.join(setting.choices)})" if setting.choices else ""
+    return f"{setting.name} = {value}{choices}\n    {setting.about.replace('``', '`')}"

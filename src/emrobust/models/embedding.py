@@ -124,6 +124,7 @@ class Embedding(TextClassifier):
             "checkpoint": self.checkpoint,
             "pooling": self.pooling,
             "layers": self.layers,
+            "label_attention": False,
             "dropout": 0.0,
         }
         with torch.random.fork_rng(devices=[]):

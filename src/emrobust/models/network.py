@@ -61,6 +61,10 @@ class Network(nn.Module):
     def encode(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         """Token numbers of each text, at least one and at most ``max_length``."""
 
+    def limit(self, max_length: int) -> int:
+        """Most tokens that `encode` keeps of a text; an architecture may have room for fewer."""
+        return max_length
+
     @abstractmethod
     def locate(self, text: str, max_length: int) -> list[tuple[int, int]]:
         """Where in the text each token of `encode` stands; (0, 0) for one that stands nowhere."""

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from emrobust import records, runs
+from emrobust import progress, records, runs
 from emrobust.config import Project
 from emrobust.errors import RunError
 from emrobust.evaluate import run as evaluation
@@ -19,7 +19,7 @@ from emrobust.evaluate import suites
 from emrobust.lock import alone
 from emrobust.pipeline import governance, provenance
 from emrobust.pipeline.material import FOLDER, SEEN
-from emrobust.pipeline.prepare import LABELS, SPLIT, STAGES, prepare
+from emrobust.pipeline.prepare import LABELS, SPLIT, STAGES, describe, prepare
 from emrobust.report import count_lengths
 from emrobust.train import estimators
 from emrobust.train import run as training
@@ -65,7 +65,8 @@ def find_data(project: Project, out: Path, data: Path | None) -> Path:
     """
     if data is None:
         data = out / training.DATA
-        prepare(project, data)
+        for line in describe(prepare(project, data)):
+            progress.say(line)
         return data
     runs.need_folder(data)
     if not (data / LABELS / runs.MANIFEST).is_file():

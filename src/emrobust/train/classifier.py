@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from emrobust import config, registry, rng, runs
+from emrobust import config, progress, registry, rng, runs
 from emrobust.augment.toolbox import Toolbox
 from emrobust.errors import ConfigError, ModelError
 from emrobust.models import network as networks
@@ -30,6 +30,8 @@ from emrobust.train.steps import Step, clean_step
 _DEFAULT = config.Train()
 # Prediction keeps no gradients, so its batches may be wider than those of training.
 _WIDER = 4
+# Of the texts: so many must lose their end before anybody is told.
+_MANY = 0.02
 HISTORY = "history.json"
 AUGMENTATION = "augmentation.json"
 S = TypeVar("S", bound=config.Section)
@@ -140,6 +142,7 @@ class NeuralClassifier(TextClassifier):
         if loss.begins_at_base_rate:
             self.network_.set_prior(targets, exclusive=loss.exclusive)
         data = loop.Data(self._tokens(texts), targets)
+        self._tell_of_cut_texts(data.tokens.lengths)
         held, validate = (None, None) if validation is None else self._validator(validation)
         with contextlib.ExitStack() as stack:
             if toolbox is not None:
@@ -220,6 +223,15 @@ class NeuralClassifier(TextClassifier):
 
     def _tokens(self, texts: Sequence[str]) -> Tokens:
         return batches.pack(self.network_.encode(texts, self.max_length))
+
+    def _tell_of_cut_texts(self, lengths: np.ndarray) -> None:
+        limit = self.network_.limit(self.max_length)
+        full = int((lengths >= limit).sum())
+        if full > _MANY * len(lengths) and Processes().leads:
+            progress.say(
+                f"{full:,} of {len(lengths):,} training texts fill the {limit} tokens that are read"
+                " of a text; what stands after them is lost (`train.max_length`)"
+            )
 
     def _validator(
         self, validation: tuple[Sequence[str], Any]
