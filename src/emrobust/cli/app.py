@@ -260,7 +260,7 @@ def run_convert(
 def list_components(
     kind: Annotated[str, typer.Argument(help="What to list: models, perturbations, …")] = "models",
     component: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One of them: its settings.")
+        str | None, typer.Argument(help="The name of one, to see its settings.")
     ] = None,
 ) -> None:
     """List the components that a project file can name, or the settings of one."""
