@@ -50,7 +50,7 @@ DATA = "data"
 FACTS = "facts.json"
 INPUTS = "inputs"
 CACHE = "augment.sqlite"
-VERSION = 1
+VERSION = 2
 
 PREDICTION_SCHEMA = pa.schema(
     [
