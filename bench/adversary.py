@@ -83,7 +83,7 @@ def run_ours(
 ) -> Timed:
     """One epoch of our loop; ``ready`` is called when the clock starts."""
     texts, targets = data
-    own = {"checkpoint": str(folder), "pooling": "cls"}
+    own = {"checkpoint": str(folder), "pooling": "cls", "label_attention": False}
     component: type[Network] = registry.get("model", "transformer")
     network = component.new(texts, CLASSES, registry.settings("model", "transformer", own))
     tokens = batches.pack(network.encode(texts, MAX_LENGTH))

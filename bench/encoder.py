@@ -104,7 +104,7 @@ def fine_tune(table: Table, folder: Path, seed: int, epochs: int) -> dict[str, f
     started = time.monotonic()
     model = NeuralClassifier(
         "transformer",
-        network_settings={"checkpoint": str(folder)},
+        network_settings={"checkpoint": str(folder), "label_attention": False},
         seed=seed,
         **{**RECIPE, "epochs": epochs},
     )

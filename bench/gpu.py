@@ -112,7 +112,7 @@ def run_ours(
 ) -> float:
     """Tokens a second of the second epoch."""
     (texts, targets), (precision, step) = data, kind
-    own = {"checkpoint": str(folder), "pooling": "cls"}
+    own = {"checkpoint": str(folder), "pooling": "cls", "label_attention": False}
     component: type[Network] = registry.get("model", "transformer")
     network = component.new(texts, CLASSES, registry.settings("model", "transformer", own))
     tokens = batches.pack(network.encode(texts, MAX_LENGTH))

@@ -130,7 +130,7 @@ def write_encoder(folder: Path, texts: list[str]) -> None:
 
 
 def open_network(folder: Path, texts: list[str]) -> Network:
-    own = {"checkpoint": str(folder), "pooling": "cls"}
+    own = {"checkpoint": str(folder), "pooling": "cls", "label_attention": False}
     component: type[Network] = registry.get("model", "transformer")
     return component.new(texts, CLASSES, registry.settings("model", "transformer", own))
 
