@@ -175,6 +175,12 @@ def test_without_a_perturbation_it_is_a_clean_step(name, network, easy):
     assert_equal_gradients(gradients(network), expected)
 
 
+@pytest.mark.parametrize("name", ["freelb", "pgd"])
+def test_ascents_are_half_of_epsilon_unless_they_are_given(name):
+    assert make(name, epsilon=0.4).step_size == pytest.approx(0.2)
+    assert make(name, epsilon=0.4, step_size=0.3).step_size == 0.3
+
+
 @pytest.mark.parametrize("name", PERTURBING)
 def test_perturbations_keep_their_bound_and_leave_padding_alone(name, network, easy):
     evaluate = record(network, easy)

@@ -31,7 +31,7 @@ class FreeLB(Adversary):
 
     Args:
         steps: K.
-        step_size: L2 length of an ascent, for each text.
+        step_size: L2 length of an ascent, for each text; absent: half of epsilon.
         magnitude: δ₀ is uniform within ± magnitude/√(tokens · width).
         epsilon: L2 radius of the ball, for each text.
         alpha: weight of the adversarial passes; below 1 a clean pass is added.
@@ -44,15 +44,15 @@ class FreeLB(Adversary):
         self,
         *,
         steps: Steps = 3,
-        step_size: Epsilon = 0.1,
-        magnitude: Magnitude = 0.05,
-        epsilon: Epsilon = 0.5,
+        step_size: Epsilon | None = None,
+        magnitude: Magnitude = 0.02,
+        epsilon: Epsilon = 0.1,
         alpha: Alpha = 1.0,
         warmup_steps: Warmup = WARMUP_STEPS,
     ) -> None:
         super().__init__(warmup_steps)
         self.steps = steps
-        self.step_size = step_size
+        self.step_size = epsilon / 2 if step_size is None else step_size
         self.magnitude = magnitude
         self.epsilon = epsilon
         self.alpha = alpha

@@ -30,7 +30,7 @@ class PGD(Adversary):
 
     Args:
         steps: K.
-        step_size: L2 length of an ascent, for each text.
+        step_size: L2 length of an ascent, for each text; absent: half of epsilon.
         epsilon: L2 radius of the ball, for each text.
         alpha: weight of the adversarial pass, 1 − α that of the clean one.
         warmup_steps: steps of the run that stay clean.
@@ -42,14 +42,14 @@ class PGD(Adversary):
         self,
         *,
         steps: Steps = 3,
-        step_size: Epsilon = 0.25,
+        step_size: Epsilon | None = None,
         epsilon: Epsilon = 0.5,
         alpha: Alpha = 0.5,
         warmup_steps: Warmup = WARMUP_STEPS,
     ) -> None:
         super().__init__(warmup_steps)
         self.steps = steps
-        self.step_size = step_size
+        self.step_size = epsilon / 2 if step_size is None else step_size
         self.epsilon = epsilon
         self.alpha = alpha
 
