@@ -174,6 +174,19 @@ def test_nothing_is_turned_into_its_opposite_where_nothing_else_is_guarded():
     assert not any(note.edits for note in notes)
 
 
+def test_nothing_is_turned_into_its_opposite_among_many_other_edits():
+    class Replacing(Perturbation):
+        source = "a test"
+        language = "both"
+
+        def propose(self, text, _random):
+            return [Edit(2, 4, "降低"), *(Edit(at, at + 1, "某") for at in range(5, len(text), 2))]
+
+    done = perturb("血压升高伴头部昏沉家属陪同前来", [Replacing()], 1, 1)
+    assert len(done.edits) > 3
+    assert "升高" in done.text
+
+
 def test_refused_edits_are_told_and_earlier_perturbations_win():
     done = perturb("无左3", [Deletion(rate=1)], 1, 1)
     assert done.text == "无左3"

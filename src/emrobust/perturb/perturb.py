@@ -82,8 +82,8 @@ def perturb_all(
 def _judge_many(text: str, rewrites: bool, edits: list[Edit]) -> Perturbed | None:
     """Many small edits of one perturbation, judged by two looks at the text as a whole.
 
-    None where that does not tell: marks are moved, a blank is bared, or a guarded piece is made or
-    lost.
+    None where that does not tell: marks are moved, a blank is bared, something is turned into its
+    opposite, or a guarded piece is made or lost.
     """
     if rewrites or len(edits) <= _FEW:
         return None
@@ -92,6 +92,11 @@ def _judge_many(text: str, rewrites: bool, edits: list[Edit]) -> Perturbed | Non
     after = join(text, settled)
     changed = "".join([text[start:end] + new for start, end, new in settled])
     if MARK.search(changed) or any(bares_blank(text, edit) for edit in settled):
+        return None
+    # Almost no text of edits holds a pole, so that each is seldom asked.
+    if tokens.load().poles.search(changed) and any(
+        guards.turns_round(text[start:end], new) for start, end, new in settled
+    ):
         return None
     if _pieces(text) != tokens.load().inner.findall(after):
         return None

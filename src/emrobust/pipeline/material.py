@@ -19,6 +19,7 @@ from emrobust.train import run as training
 from emrobust.train.run import Run
 
 SUITES = "suites"
+_SUITES_SEED = 0
 # What `emrobust attack` writes; `emrobust evaluate` shows the one in its own folder.
 ATTACKS = "attack.json"
 # Keys of prepared.json: where the prepared folder lay, and what training records were from.
@@ -110,7 +111,8 @@ def _suites(run: Run, source: Path, place: Path, spare: Path) -> tuple[list[suit
         )
     kinds = tuple(kind for kind in ("noise", "length") if kind in settings.suites)
     wanted = suites.Settings(
-        seed=run.project.seed,
+        # Not the run's, so that runs with other seeds read the same texts.
+        seed=_SUITES_SEED,
         language=run.project.language,
         records=settings.suite_records,
         kinds=kinds,

@@ -116,7 +116,8 @@ def of_bundle(value: Any) -> Note:
             several, or nothing to read.
     """
     if not isinstance(value, dict) or value.get("resourceType") not in ("Bundle", "Parameters"):
-        raise ResourceError("structure", "the body is no Bundle", "See GET /fhir/metadata.")
+        hint = "Put the note's resources into a Bundle; see GET /fhir/metadata."
+        raise ResourceError("structure", "the body is no Bundle", hint)
     if value["resourceType"] == "Parameters":
         value = _unwrap(value)
     bundle = parse(Bundle, value, "Bundle")
