@@ -112,6 +112,8 @@ def postgres() -> Iterator[str]:
 
 WORDS = {"cold": "咳嗽流涕", "stomach": "腹痛腹泻", "heart": "胸闷心悸", "skin": "皮疹瘙痒"}
 NOISE = "患者今日来诊无其他不适既往体健"
+# For 患者, 来诊, 其他 and 往 a masked LM may write these.
+WORDING = "病人就它向"
 
 
 def easy_texts(rows: int, seed: int = 0) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -144,7 +146,7 @@ def write_encoder(
 
     special = ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     special.insert(pad, "[PAD]")
-    characters = sorted(set(NOISE + "".join(WORDS.values())))
+    characters = sorted(set(NOISE + WORDING + "".join(WORDS.values())))
     vocabulary = {token: number for number, token in enumerate([*special, *characters])}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()

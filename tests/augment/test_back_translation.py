@@ -36,6 +36,19 @@ def test_only_what_tells_the_same_is_kept(other, reason):
         assert measure(TEXT, other) >= 0.75  # which is why BLEU alone will not do
 
 
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("患者今日来诊，急性起病，头痛三天", "患者今日来我院，慢性起病，头痛三天"),
+        ("患者今日来诊，轻度水肿，头痛三天", "患者今日来我院，重度水肿，头痛三天"),
+        ("患者今日来诊，心电图见LVH，头痛三天", "患者今日来我院，心电图见RVH，头痛三天"),
+    ],
+)
+def test_no_small_edit_makes_another_finding(text, other):
+    assert refuse(text, other, bleu=0.3) in {"guards", "terms"}
+    assert refuse(text, text.replace("来诊", "来我院"), bleu=0.3) is None
+
+
 def test_tables_are_read_and_counted(tmp_path):
     good = TEXT.replace("今来我院", "今日来我院")
     (tmp_path / "t.csv").write_text(f'text,translation\n"{TEXT}","{good}"\n腹痛,腹痛\n', "utf-8")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from emrobust import lexicon, perturb
+from emrobust.augment import terms
 from emrobust.augment.cache import Cache
-from emrobust.augment.masked_lm import Job, MaskedLM, candidates, find_tokens, judge
+from emrobust.augment.masked_lm import Job, MaskedLM, candidates, find_tokens, groups, judge
 from emrobust.encoder import words
 from emrobust.errors import ConfigError, ModelError, RunError
 from emrobust.perturb import Edit
@@ -24,7 +25,7 @@ def model(masked_lm) -> MaskedLM:
     return MaskedLM(str(masked_lm))
 
 
-def terms(text: str) -> list[str]:
+def found(text: str) -> list[str]:
     return [match.form for match in lexicon.load().find(text)]
 
 
@@ -38,11 +39,10 @@ def test_what_is_guarded_and_every_term_stay(model):
         guarded = perturb.protected(text)
         for edit in done.edits:
             assert edit.text != text[edit.start : edit.end]
-            assert edit.text.isalpha()  # no special token, no part of a word
-            assert len(edit.text) == 1 or words.is_known(edit.text)
+            assert edit.text in groups()[text[edit.start : edit.end]]
             assert not any(s < edit.end and edit.start < e for s, e in guarded)
-        told = [t for t in terms(text) if t in ("咳嗽", "流涕", "腹痛", "皮疹", "糖尿病")]
-        assert [t for t in terms(done.text) if t in told] == told
+        told = [t for t in found(text) if t in ("咳嗽", "流涕", "腹痛", "皮疹", "糖尿病")]
+        assert [t for t in found(done.text) if t in told] == told
         changed += bool(done.edits)
     assert changed > len(jobs) / 2
 
@@ -79,6 +79,24 @@ def test_what_is_cached_is_not_asked_for_again(model, tmp_path, monkeypatch):
 
 def test_blank_texts_have_nothing_to_fill(model):
     assert [done.text for done in model.fill([Job("", 0), Job(" \n", 0)], Cache())] == ["", " \n"]
+
+
+def test_words_that_may_be_filled_tell_nothing_and_have_others_beside_them():
+    for word, group in groups().items():
+        assert words.cut(word) == [word]
+        assert not perturb.protected(word)
+        assert not terms.find(word)
+        if not word.isascii():  # of a token a character
+            assert any(len(other) == len(word) for other in group if other != word)
+    listed = [word for group in set(groups().values()) for word in group]
+    assert len(listed) == len(groups())
+
+
+@pytest.mark.parametrize(
+    "finding", ["咳嗽", "HA", "2型", "LVH", "食纳可", "阵发性", "水样便", "浮肿"]
+)
+def test_what_no_table_knows_as_a_finding_is_not_hidden(finding):
+    assert candidates(finding)[0] == []
 
 
 def test_a_filling_that_makes_a_fact_is_refused():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emrobust.clinic.wording import chinese
-from emrobust.perturb import Edit, check_row, facts, permits, protected
+from emrobust.perturb import Edit, apply, check_row, facts, permits, protected
 
 
 def replace(text: str, old: str, new: str) -> list[Edit]:
@@ -75,6 +75,13 @@ CHANGES = [
     ("母亲患肺癌", "母亲", ""),
     ("既往咳嗽", "既往", "近日"),
     ("患急性胃炎", "急性", "慢性"),
+    # The smallest edits, as of a back-translation.
+    ("患急性胃炎", "急", "慢"),
+    ("良性肿瘤", "良", "恶"),
+    ("轻度水肿", "轻", "重"),
+    ("停用激素", "停", "使"),
+    ("食纳可", "可", "差"),
+    ("尿蛋白+", "+", "-"),
     ("denies fever", "denies", "reports"),
     ("left knee pain", "left", "right"),
     ("edema of the LLE", "LLE", "RLE"),
@@ -89,10 +96,18 @@ def test_an_edit_that_changes_a_fact_is_refused(text, old, new):
     assert not permits(text, replace(text, old, new))
 
 
+def test_many_edits_of_a_word_are_seen_as_one():
+    acute = [Edit(5, 6, "chroni"), Edit(7, 10, "")]
+    assert apply("some acute pain", acute) == "some chronic pain"
+    assert not permits("some acute pain", acute)
+
+
 @pytest.mark.parametrize(
     ("text", "old", "new"),
     [
         ("无发热，咳嗽", "咳嗽", "咳搜"),
+        ("精神差", "差", "欠佳"),
+        ("急性腹痛后好转", "腹痛", "肚子疼"),
         ("无发热，咳嗽", "，", ","),
         ("无发热、咳嗽", "、", ""),
         ("咳嗽，腹痛", "，", " "),

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import pytest
 
 from emrobust import registry
+from emrobust.augment.cache import Cache
+from emrobust.augment.masked_lm import Job, MaskedLM
 from emrobust.clinic import tables
 from emrobust.clinic.chart import write_block
 from emrobust.clinic.model import build
@@ -51,6 +53,27 @@ DOSES = {
 }
 DOSES |= {"每日1次": "qd", "每日2次": "bid", "每日3次": "tid", "2次/日": "bid", "3次/日": "tid"}
 DOSES |= {"1次/日": "qd", "毫克": "mg", "克": "g", "每晚1次": "qn", "每晚": "qn", "睡前": "qn"}
+# Words inside a finding that are not what was found: 胸口像压块石头, 长期服用阿司匹林.
+JOINING = {
+    *"的地得就便才则也亦都均又再及和与并且像如向往见示说诉称讲是为因由时吗嘛呢",
+    *("服用", "自服", "使用", "应用", "治疗", "诊疗", "医治", "诊治", "救治", "处置", "处理"),
+    *(
+        "药物",
+        "药品",
+        "患者",
+        "病人",
+        "本人",
+        "外院",
+        "我院",
+        "医院",
+        "检查",
+        "查看",
+        "看到",
+        "提示",
+    ),
+    *("近期", "近来", "最近", "时候", "当时", "以后", "之后", "诱发", "引发", "引起"),
+    *("觉得", "感觉", "感到", "自觉"),
+}
 EXACT = {"negation", "side", "vital", "number", "date", "age", "drug", "dose", "duration", "normal"}
 DENIED = {"finding_denied", "denied"}
 TOLD = {"finding_family", "finding_past", "finding_uncertain", "disease_family"}
@@ -76,6 +99,7 @@ class Check(NamedTuple):
 class Note(NamedTuple):
     text: str
     checks: list[Check]
+    spans: list[Span]
 
 
 def read_note(row, spans) -> Note:
@@ -88,7 +112,8 @@ def read_note(row, spans) -> Note:
         Span(at[s["field"]] + s["start"], at[s["field"]] + s["end"], s["kind"], s["value"])
         for s in spans
     ]
-    return Note(text, list(make_checks(text, sorted(found))))
+    found.sort()
+    return Note(text, list(make_checks(text, found)), found)
 
 
 def make_checks(text, spans):
@@ -287,6 +312,33 @@ def test_no_guarded_fact_changes_in_ten_thousand_visits(name, notes, wordings):
     assert changed > 200 or component.language == "en"
 
 
+def touched(note: Note, edits: list[Edit]) -> list[tuple[str, Edit]]:
+    """Edits within what the clinic wrote as a fact, but for words that only join others there."""
+    return [
+        (span.kind, edit)
+        for span in note.spans
+        if span.kind.startswith("finding")
+        for edit in edits
+        if edit.start < span.end
+        and span.start < edit.end
+        and not {edit.text, note.text[edit.start : edit.end]} <= JOINING
+    ]
+
+
+@pytest.mark.slow
+def test_the_masked_lm_writes_no_other_finding_in_a_thousand_visits(notes, wordings):
+    visits = notes[:1000]
+    jobs = [Job(note.text, number) for number, note in enumerate(visits)]
+    filled = MaskedLM("emrobust/zh-small").fill(jobs, Cache())
+    broken = [
+        (failed, wrong, note.text)
+        for note, done in zip(visits, filled, strict=True)
+        if (failed := verdict(note, done, wordings)) or (wrong := touched(note, done.edits))
+    ]
+    assert not broken, (len(broken), broken[:3])
+    assert sum(bool(done.edits) for done in filled) > 700
+
+
 WRONG = [
     ("无发热、咳嗽", [("无", "negation"), ("发热", "finding_denied")], Edit(0, 1, "有")),
     ("无发热、咳嗽", [("无", "negation"), ("咳嗽", "finding_denied")], Edit(3, 3, "，")),
@@ -312,6 +364,6 @@ def test_the_judge_sees_what_is_wrong(text, spans, edit, wordings):
         Span(text.index(words), text.index(words) + len(words), kind, words)
         for words, kind in spans
     )
-    note = Note(text, list(make_checks(text, found)))
+    note = Note(text, list(make_checks(text, found)), found)
     assert verdict(note, Done(join(text, [edit]), [edit]), wordings)
     assert verdict(note, Done(text, []), wordings) is None

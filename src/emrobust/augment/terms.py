@@ -6,6 +6,7 @@ model knows no such bounds: a symptom that it exchanges is another disease.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ from emrobust.lexicon.table import Entry
 _WORDING = frozenset({"wording"})
 # Nor do these in another language's way of putting it: 今来 returns as 今日来.
 _LOOSE = frozenset({"wording", "time"})
+_ABBREVIATION = re.compile("[A-Z]{2,}")
 
 
 def find(text: str) -> list[Match]:
@@ -25,11 +27,15 @@ def find(text: str) -> list[Match]:
 
 
 def concepts(text: str) -> Counter[str]:
-    """What is told, by concept: the same for 发热 and 发烧."""
-    return Counter(
-        "/".join(sorted(f"{entry.type}:{entry.formal}" for entry in owners))
-        for _, owners in _matches(text, _LOOSE)
-    )
+    """What is told, by concept: the same for 发热 and 发烧; unknown abbreviations by themselves."""
+    found: Counter[str] = Counter()
+    end = 0
+    for match, owners in _matches(text, _LOOSE):
+        found["/".join(sorted(f"{entry.type}:{entry.formal}" for entry in owners))] += 1
+        found.update(_ABBREVIATION.findall(text, end, match.start))
+        end = match.end
+    found.update(_ABBREVIATION.findall(text, end))
+    return found
 
 
 def _matches(text: str, empty: frozenset[str]) -> Iterator[tuple[Match, tuple[Entry, ...]]]:

@@ -37,12 +37,6 @@ def cut(text: str) -> list[str]:
     return words
 
 
-def is_known(word: str) -> bool:
-    """Whether this is one word of the dictionary, and not likelier several."""
-    words: list[str] = _segmenter().cut(word, False)  # without guesses at unknown words
-    return words == [word]
-
-
 def number_characters(words: list[str]) -> np.ndarray:
     """The number of its word for each character, int64 [characters]."""
     lengths = np.fromiter(map(len, words), np.int64, len(words))

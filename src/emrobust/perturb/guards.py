@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from emrobust.perturb import tokens
@@ -125,7 +125,7 @@ def keeps(text: str, settled: Sequence[Edit], edited: str) -> bool:
                 return False
         elif not _stands(old, new, moved, text, edited):
             return False
-    return all(_is_harmless(text, edit, before.plain) for edit in settled)
+    return not _cuts_plain(settled, before.plain) and not _turns(text, settled, edited)
 
 
 def _stands(old: Token, new: Token, moved: Offsets, text: str, edited: str) -> bool:
@@ -147,27 +147,99 @@ def _stands(old: Token, new: Token, moved: Offsets, text: str, edited: str) -> b
     return not (before[0] and behind[1]) and not (behind[0] and before[1])
 
 
-def _is_harmless(text: str, edit: Edit, plain: Iterable[tuple[int, int]]) -> bool:
-    """Whether an edit cuts no plain word and turns nothing into its opposite."""
-    first, last, new = edit
-    for start, end in plain:
-        if start < last and first < end and not (first <= start and end <= last):
-            return False
-    return not turns_round(text[first:last], new)
+def _cuts_plain(settled: Iterable[Edit], plain: Sequence[tuple[int, int]]) -> bool:
+    """Whether an edit changes a part of a plain word, and not all of it."""
+    return any(
+        start < last and first < end and not (first <= start and end <= last)
+        for first, last, _ in settled
+        for start, end in plain
+    )
+
+
+def _turns(text: str, settled: Sequence[Edit], edited: str) -> bool:
+    """Whether something is turned into its opposite, by the words that the edits are a part of."""
+    growth = 0
+    for start, end, new in _by_word(text, settled):
+        first = start + growth
+        growth += len(new) - (end - start)
+        if _opposed(Piece(text, start, end), Piece(edited, first, first + len(new))):
+            return True
+    return False
+
+
+def _by_word(text: str, settled: Sequence[Edit]) -> Iterator[Edit]:
+    """The edits, those of one word in Latin letters as one of the whole word.
+
+    Of acute and chronic the smallest edits leave the c.
+    """
+    group: list[Edit] = []
+    start = end = 0
+    for edit in settled:
+        first, last = edit.start, edit.end
+        while first and _is_letter(text[first - 1]):
+            first -= 1
+        while last < len(text) and _is_letter(text[last]):
+            last += 1
+        if group and first < end:
+            end = max(end, last)
+        else:
+            if group:
+                yield Edit(start, end, join(text, group, start, end))
+                group = []
+            start, end = first, last
+        group.append(edit)
+    if group:
+        yield Edit(start, end, join(text, group, start, end))
+
+
+def _is_letter(character: str) -> bool:
+    return character.isascii() and character.isalpha()
+
+
+class Piece(NamedTuple):
+    """``text[start:end]`` with what stands around it."""
+
+    text: str
+    start: int
+    end: int
 
 
 def turns_round(old: str, new: str) -> bool:
     """Whether one is the opposite of the other: 升高 and 降低."""
-    lexicon = tokens.load()
+    poles = tokens.load().poles
     return (
-        lexicon.poles.search(old) is not None
-        and lexicon.poles.search(new) is not None
-        and any(
-            one.search(old) and other.search(new) and not (one.search(new) or other.search(old))
-            for pair in lexicon.opposites
-            for one, other in (pair, pair[::-1])
-        )
+        poles.search(old) is not None
+        and poles.search(new) is not None
+        and _opposed(Piece(old, 0, len(old)), Piece(new, 0, len(new)))
     )
+
+
+@functools.lru_cache(maxsize=65_536)
+def may_turn(old: str, new: str) -> bool:
+    """Whether one can be the opposite of the other, or of what it is a part of (急 and 慢)."""
+    if not old or not new:
+        return False
+    foes = tokens.load().foes
+    return any(not foes[c].isdisjoint(new) for c in old if c in foes) or turns_round(old, new)
+
+
+def _opposed(old: Piece, new: Piece) -> bool:
+    lexicon = tokens.load()
+    if not (_holds(lexicon.poles, old) and _holds(lexicon.poles, new)):
+        return False
+    return any(
+        _holds(one, old) and _holds(other, new) and not (_holds(one, new) or _holds(other, old))
+        for pair in lexicon.opposites
+        for one, other in (pair, pair[::-1])
+    )
+
+
+def _holds(poles: re.Pattern[str], piece: Piece) -> bool:
+    """Whether one of the words stands in a piece, or partly in it."""
+    text, start, end = piece
+    reach = tokens.load().longest_pole - 1
+    found = poles.finditer(text, max(start - reach, 0), end + reach)
+    return any(match.end() > start and match.start() < end for match in found)
 
 
 def check_row(term: str, other: str) -> str | None:

@@ -93,10 +93,7 @@ def _judge_many(text: str, rewrites: bool, edits: list[Edit]) -> Perturbed | Non
     changed = "".join([text[start:end] + new for start, end, new in settled])
     if MARK.search(changed) or any(bares_blank(text, edit) for edit in settled):
         return None
-    # Almost no text of edits holds a pole, so that each is seldom asked.
-    if tokens.load().poles.search(changed) and any(
-        guards.turns_round(text[start:end], new) for start, end, new in settled
-    ):
+    if any(guards.may_turn(text[start:end], new) for start, end, new in settled):
         return None
     if _pieces(text) != tokens.load().inner.findall(after):
         return None

@@ -140,7 +140,7 @@ def _weigh(old: str, new: str) -> tuple[Moves, Bearing]:
     marks = "" if means_alike(old, new) else _POINT.sub("", old) + _POINT.sub("", new)
     if MARK.search(marks):
         moves = Moves.STOP if _STOP.search(marks) else Moves.JOINT
-    if guards.turns_round(old, new):
+    if guards.may_turn(old, new):
         return moves, Bearing.DOUBTFUL
     before, after = _read(old), _read(new)
     if not old and (after is None or any(kind != tokens.PLAIN for kind, _ in after)):

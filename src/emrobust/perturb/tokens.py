@@ -82,6 +82,8 @@ class Lexicon(NamedTuple):
         cues: single characters that are a guarded fact, or a part of one, wherever they stand.
         opposites: pairs of patterns, of which one text may not change from one to the other.
         poles: finds any of these.
+        foes: Chinese characters of these → those of their opposites that they have not in common.
+        longest_pole: characters of the longest.
         forward: finds the words that say something of what stands behind them.
         backward: finds the words that say something of what stands before them.
         pairs: neighbours inside any of the words, signs and units, in lower case.
@@ -97,6 +99,8 @@ class Lexicon(NamedTuple):
     cues: frozenset[str]
     opposites: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
     poles: re.Pattern[str]
+    foes: Mapping[str, frozenset[str]]
+    longest_pole: int
     forward: re.Pattern[str]
     backward: re.Pattern[str]
     pairs: frozenset[str]
@@ -157,6 +161,7 @@ def load() -> Lexicon:
     units = _inverse(cues["unit"])
     signs = _inverse(cues["vital"])
     words = _words(cues)
+    poles = [word for pair in cues["opposites"].values() for side in pair for word in side]
     return Lexicon(
         scan=re.compile(_pattern(words, signs, units, edges=True)),
         inner=re.compile(_pattern(words, signs, units, edges=False)),
@@ -168,7 +173,9 @@ def load() -> Lexicon:
             (re.compile(trie(one)), re.compile(trie(other)))
             for one, other in cues["opposites"].values()
         ),
-        poles=re.compile(trie(w for pair in cues["opposites"].values() for o in pair for w in o)),
+        poles=re.compile(trie(poles)),
+        foes=_foes(cues["opposites"].values()),
+        longest_pole=max(map(len, poles)),
         forward=_governing(words, FORWARD),
         backward=_governing(words, BACKWARD),
         pairs=frozenset(a + b for word in (*words, *signs, *units) for a, b in pairwise(word)),
@@ -176,6 +183,16 @@ def load() -> Lexicon:
         tails=frozenset(word[-2:] for word in (*words, *signs)),
         figures=frozenset(_FIGURES).union(*units, (sign[-1] for sign in signs)),
     )
+
+
+def _foes(opposites: Iterable[tuple[list[str], list[str]]]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for pair in opposites:
+        one, other = (frozenset(filter(is_han, "".join(side))) for side in pair)
+        for here, there in ((one, other), (other, one)):
+            for character in here - there:
+                found[character] = found.get(character, frozenset()) | (there - here)
+    return found
 
 
 def _governing(words: Mapping[str, tuple[str, str]], kinds: frozenset[str]) -> re.Pattern[str]:
