@@ -379,6 +379,25 @@ def test_a_checkpoint_is_known_by_its_files(hospital, bert, tmp_path):
     training.claim(folder, training.facts_of(project))
 
 
+def test_a_default_that_has_changed_since_makes_it_another_run(hospital, tmp_path):
+    project = config.load(
+        hospital / clinic.PROJECT,
+        ["model={name='textcnn'}", "train.adversary={name='freelb', steps=2}"],
+    )
+    facts = training.facts_of(project)
+    then = facts[training.COMPONENTS]
+    assert then["train.adversary"]["steps"] == 2
+    assert {"name", "epsilon", "magnitude", "steps"} <= then["train.adversary"].keys()
+    assert then["train.loss"]["name"] == "bce"
+    assert then["model"]["name"] == "textcnn"
+    runs.write_manifest(tmp_path / "run", json.loads(json.dumps(facts)))
+    training.claim(tmp_path / "run", facts)
+    then["train.adversary"]["epsilon"] = 0.5
+    runs.write_manifest(tmp_path / "run", facts)
+    with pytest.raises(RunError, match=r"with other defaults of `train\.adversary`"):
+        training.claim(tmp_path / "run", training.facts_of(project))
+
+
 def test_a_run_older_than_these_checksums_is_kept(hospital, tmp_path):
     """Of the embedded encoder nothing is noted, of an older run nothing is known."""
     for checkpoint, known in (("emrobust/zh-small", {}), (str(tmp_path), {"model.checkpoint"})):

@@ -35,14 +35,12 @@ def build(project: Project, names: Sequence[str]) -> TextClassifier:
         ConfigError: no such model, loss or adversary, wrong settings of it, or a Chinese encoder
             for English texts.
     """
-    name, values = project.model.name, project.model.settings()
+    name = project.model.name
     component = registry.get("model", name)
     _check_training(project, neural=issubclass(component, Network))
-    if name == "tfidf" and project.language == "en":
-        values = {"analyzer": "word", "longest": 2, **values}
     if name == "transformer" and project.language == "en":
-        _check_checkpoint(values)
-    checked = registry.settings("model", name, values)
+        _check_checkpoint(project.model.settings())
+    checked = _model_settings(project)
     common: dict[str, Any] = {
         "task": project.labels.task,
         "seed": project.seed,
@@ -54,6 +52,34 @@ def build(project: Project, names: Sequence[str]) -> TextClassifier:
         return NeuralClassifier(name, network_settings=checked, **common, **settings)
     make = cast("Callable[..., TextClassifier]", component)
     return make(**common, thresholds=project.train.thresholds, **checked)
+
+
+def components(project: Project) -> dict[str, dict[str, Any]]:
+    """The model, loss and adversary that are trained, each with its name and all its settings.
+
+    The project file names what differs from the defaults; these change from version to version.
+
+    Raises:
+        ConfigError: as `build` does.
+    """
+    found = {"model": {"name": project.model.name, **_model_settings(project)}}
+    if not issubclass(registry.get("model", project.model.name), Network):
+        return found
+    train = project.train
+    given = train.loss.model_dump() if train.loss else None
+    loss, values = losses.check(project.labels.task, given)
+    found["train.loss"] = {"name": loss, **values}
+    if train.adversary is not None:
+        name, values = adversaries.check(train.adversary.model_dump())
+        found["train.adversary"] = {"name": name, **values}
+    return found
+
+
+def _model_settings(project: Project) -> dict[str, Any]:
+    values = project.model.settings()
+    if project.model.name == "tfidf" and project.language == "en":
+        values = {"analyzer": "word", "longest": 2, **values}
+    return registry.settings("model", project.model.name, values)
 
 
 def _check_checkpoint(values: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ checkpoint/          only while training: the state to go on from
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ CALIBRATION = "calibration.json"
 CHECKPOINT = "checkpoint"
 DATA = "data"
 FACTS = "facts.json"
+COMPONENTS = "components"
 INPUTS = "inputs"
 CACHE = "augment.sqlite"
 VERSION = 2
@@ -259,7 +261,12 @@ def with_cache(project: Project, path: Path) -> Project:
 
 def facts_of(project: Project) -> dict[str, Any]:
     """What of a run's facts is known before its records are prepared."""
-    return {"project": project.public(), INPUTS: inputs.find(project)}
+    return {
+        "project": project.public(),
+        # As they are read again.
+        COMPONENTS: json.loads(json.dumps(estimators.components(project), default=str)),
+        INPUTS: inputs.find(project),
+    }
 
 
 def claim(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -285,8 +292,17 @@ def claim(folder: Path, facts: Mapping[str, Any]) -> None:
 
 def differs(found: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """In what a run of these facts is another than the one that was found; empty: in nothing."""
-    if any(found.get(name) != value for name, value in facts.items() if name != INPUTS):
+    judged = facts.keys() - {COMPONENTS, INPUTS}
+    if any(found.get(name) != facts[name] for name in judged):
         return "other settings or other data"
+    # Of a run that is older than these notes nothing can be said.
+    others = [
+        f"`{key}`"
+        for key, settings in facts[COMPONENTS].items()
+        if COMPONENTS in found and found[COMPONENTS].get(key) != settings
+    ]
+    if others:
+        return f"other defaults of {', '.join(others)}"
     changed = inputs.changed(found.get(INPUTS), facts[INPUTS])
     return f"other content of {', '.join(changed)}" if changed else ""
 

@@ -140,7 +140,7 @@ def _taken(cells: Sequence[Cell], out: Path) -> dict[str, str]:
         try:
             facts = {**training.facts_of(cell.project), "data": data}
             training.claim(out / CELLS / cell.name, facts)
-        except RunError as error:
+        except (ConfigError, RunError) as error:
             found[cell.name] = error.message
     return found
 
