@@ -38,6 +38,16 @@ def test_paths_are_relative_to_the_file(project_file):
     assert project.model.settings() == {"filters": 64}
 
 
+def test_paths_of_components_are_too(project_file):
+    perturbations = '["glyph", { name = "synonym", vectors = "w.txt", lexicon = "own" }]'
+    with project_file.open("a", encoding="utf-8") as file:
+        file.write(f"[augment]\nperturbations = {perturbations}\n")
+    glyph, synonym = config.load(project_file).augment.perturbations
+    assert glyph.settings() == {}
+    folder = project_file.parent
+    assert synonym.settings() == {"vectors": str(folder / "w.txt"), "lexicon": str(folder / "own")}
+
+
 def test_a_copy_elsewhere_names_the_same_files(project_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     project = config.load(Path("project.toml"), ["evaluate.truth=truth.parquet"])

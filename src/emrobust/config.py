@@ -41,6 +41,8 @@ _PATHS = (
     ("normalize", "tables"),
     ("augment", "translations"),
     ("augment", "cache"),
+    ("augment", "perturbations", "lexicon"),
+    ("augment", "perturbations", "vectors"),
     ("evaluate", "truth"),
 )
 
@@ -464,7 +466,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Project:
 
 
 def load_as(
-    kind: type[S], path: Path | None, overrides: Sequence[str], paths: Sequence[tuple[str, str]]
+    kind: type[S], path: Path | None, overrides: Sequence[str], paths: Sequence[tuple[str, ...]]
 ) -> S:
     """Read a file of settings, or none, as `load` reads a project file.
 
@@ -472,7 +474,7 @@ def load_as(
         kind: what the settings are.
         path: TOML; absent: the overrides alone.
         overrides: ``section.key=value``.
-        paths: section and key of the settings that are paths.
+        paths: sections and key of the settings that are paths.
 
     Raises:
         ConfigError: as `load`.
@@ -501,16 +503,28 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _make_absolute(
-    values: dict[str, Any], folder: Path, paths: Sequence[tuple[str, str]] = _PATHS
+    values: dict[str, Any], folder: Path, paths: Sequence[tuple[str, ...]] = _PATHS
 ) -> None:
     """Paths from the root on, so that a run's copy of the file means the same anywhere."""
-    for section, key in paths:
-        table = values.get(section)
-        given = table.get(key) if isinstance(table, dict) else None
-        if isinstance(table, dict) and isinstance(given, str) and ":" not in given:
-            table[key] = str((folder / given).absolute())
-        elif isinstance(table, dict) and isinstance(given, list):
-            table[key] = [str((folder / str(one)).absolute()) for one in given]
+    for *sections, key in paths:
+        for table in _tables(values, sections):
+            given = table.get(key)
+            if isinstance(given, str) and ":" not in given:
+                table[key] = str((folder / given).absolute())
+            elif isinstance(given, list):
+                table[key] = [str((folder / str(one)).absolute()) for one in given]
+
+
+def _tables(values: object, sections: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The tables under these keys, each of them where there is a list."""
+    if isinstance(values, list):
+        for one in values:
+            yield from _tables(one, sections)
+    elif isinstance(values, dict):
+        if sections:
+            yield from _tables(values.get(sections[0]), sections[1:])
+        else:
+            yield values
 
 
 def parse(values: Mapping[str, Any], where: str = "the project") -> Project:

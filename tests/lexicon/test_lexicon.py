@@ -126,13 +126,22 @@ def test_all_wrong_rows_are_told_with_their_lines_and_none_is_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["symptom.csv", "measures.csv", "shield.csv"])
-def test_a_missing_table_or_column_is_told(tmp_path, name):
+def test_a_missing_column_is_told(tmp_path, name):
     folder = tmp_path / "tables"
     shutil.copytree(table.FOLDER, folder)
     (folder / name).write_text("some,columns\n1,2\n", encoding="utf-8")
     load = lexicon.load_measures if name == "measures.csv" else lexicon.load
     with pytest.raises(ConfigError, match=f"{name} has no column"):
         load(folder)
-    (folder / name).unlink()
-    with pytest.raises(ConfigError, match="missing"):
-        load(folder)
+
+
+def test_a_folder_replaces_the_tables_that_it_has(tmp_path):
+    with pytest.raises(ConfigError, match="holds no table of a lexicon"):
+        lexicon.load(tmp_path)
+    own = "formal,synonyms,colloquial,abbreviated,source\n脚踝发沉,踝部发沉,脚脖子沉,,our notes\n"
+    (tmp_path / "symptom.csv").write_text(own, encoding="utf-8")
+    known = lexicon.load(tmp_path)
+    assert [entry.formal for entry in known.entries if entry.type == "symptom"] == ["脚踝发沉"]
+    others = [entry for entry in LEXICON.entries if entry.type != "symptom"]
+    assert [entry for entry in known.entries if entry.type != "symptom"] == others
+    assert set(LEXICON.words) - set(known.words)

@@ -6,7 +6,7 @@ import pytest
 
 from emrobust import lexicon, registry
 from emrobust.errors import ConfigError
-from emrobust.perturb import apply, check_row, perturb
+from emrobust.perturb import apply, check_row, perturb, terms
 from emrobust.perturb.abbreviation import Abbreviation
 from emrobust.perturb.colloquial import Colloquial
 from emrobust.perturb.synonym import Synonym
@@ -52,6 +52,26 @@ def test_terms_and_measures_are_rewritten_and_pass_the_guards(perturbation, text
     done = perturb(text, [perturbation], 0, text)
     assert any(word in done.text for word in wanted), done
     assert not done.refused
+
+
+@pytest.mark.parametrize("name", ["synonym", "colloquial", "abbreviation"])
+def test_a_lexicon_of_ones_own_is_used_and_judged_by_the_guards(name, tmp_path):
+    table = tmp_path / "sign.csv"
+    first = "formal,synonyms,colloquial,abbreviated,source\n"
+    table.write_text(f"{first}踝部震颤,踝震颤,脚脖子抖,AKT,our notes\n", encoding="utf-8")
+    own = registry.get("perturbation", name)(rate=1, use="all", lexicon=tmp_path)
+    assert perturb("今见踝部震颤", [own], 0, name).text != "今见踝部震颤"
+    terms.load.cache_clear()
+    table.write_text(
+        f"{first}踝部震颤,踝震颤,,,x\n左踝震颤,右踝震颤,,,x\n急性踝震颤,,慢性踝抖,,x\n",
+        encoding="utf-8",
+    )
+    lexicon.load.cache_clear()
+    with pytest.raises(
+        ConfigError, match=r"sign\.csv, line 3: (.|\n)*sign\.csv, line 4: "
+    ) as error:
+        registry.get("perturbation", name)(lexicon=tmp_path)
+    assert "line 2" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["synonym", "colloquial", "abbreviation"])

@@ -19,6 +19,7 @@ from emrobust.lexicon.table import (
     Use,
     cells,
     fail,
+    find_table,
     read,
     serves,
 )
@@ -176,10 +177,10 @@ def _is_free(text: str, start: int, end: int) -> bool:
 
 @functools.lru_cache(maxsize=4)
 def load(folder: Path = FOLDER) -> Lexicon:
-    """The shipped lexicon, or one from a folder of the user's with the same files.
+    """The shipped lexicon, or one with the tables of a folder in the place of the shipped ones.
 
     Raises:
-        ConfigError: a table is missing or a row is wrong; all problems with their lines.
+        ConfigError: the folder has no table, or a row is wrong; all problems with their lines.
     """
     entries = read(folder)
     shield = _read_shield(folder, {form for entry in entries for form in entry.forms})
@@ -188,7 +189,7 @@ def load(folder: Path = FOLDER) -> Lexicon:
 
 def _read_shield(folder: Path, terms: set[str]) -> list[str]:
     problems, words = [], []
-    for line, row in cells(folder / SHIELD, ("word", "reason")):
+    for line, row in cells(find_table(folder, SHIELD), ("word", "reason")):
         words.append(row["word"])
         if len(row["word"]) < SHORTEST:
             problems.append(f"{SHIELD}, line {line}: the word is shorter than two characters.")

@@ -92,17 +92,33 @@ def serves(variant: str, use: Use) -> bool:
     return use == "all" or held_out(variant) == (use == "test")
 
 
+def find_table(folder: Path, name: str) -> Path:
+    """A table of a folder, or the shipped one where the folder has none of that name."""
+    own = folder / name
+    return own if own.is_file() else FOLDER / name
+
+
+def has_tables(folder: Path) -> bool:
+    """Whether a folder holds a table of terms."""
+    return any((folder / f"{kind}.csv").is_file() for kind in TYPES)
+
+
 def read(folder: Path = FOLDER) -> list[Entry]:
-    """The concepts of all tables of a folder.
+    """The concepts of all tables of a folder; of those that it has not, the shipped ones.
 
     Raises:
-        ConfigError: a table is missing or has other columns; a row has an empty term, a term
-            mapped to itself, a term twice, a single character or an edge that no text has.
+        ConfigError: the folder has no table, or one has other columns; a row has an empty term, a
+            term mapped to itself, a term twice, a single character or an edge that no text has.
     """
+    if not has_tables(folder):
+        raise ConfigError(
+            f"{folder} holds no table of a lexicon",
+            f"Give a folder with some of {', '.join(f'{kind}.csv' for kind in TYPES)}.",
+        )
     entries: list[Entry] = []
     problems: list[str] = []
     for kind in TYPES:
-        for entry in _rows(folder / f"{kind}.csv", kind):
+        for entry in _rows(find_table(folder, f"{kind}.csv"), kind):
             entries.append(entry)
             problems += (f"{kind}.csv, line {entry.line}: {why}" for why in _problems(entry))
     problems += _repeats(entries)

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from emrobust import lexicon
 from emrobust.lexicon.lexicon import SHIELD
-from emrobust.lexicon.table import FOLDER, REGISTERS, TYPES, Type
+from emrobust.lexicon.table import FOLDER, REGISTERS, TYPES, Type, has_tables
 from emrobust.normalize import sections
 from emrobust.normalize.alignment import Edit
 from emrobust.normalize.step import Step, rows, words
@@ -32,7 +32,7 @@ class Terms(Step):
 
     def __init__(self, tables: Path | None = None) -> None:
         super().__init__(tables)
-        known = lexicon.load(self.table(SHIELD).parent)
+        known = lexicon.load(tables) if tables and has_tables(tables) else lexicon.load()
         self._find = known.find
         headings = {
             word for _, row in rows(super().table(sections.FILE)) for word in words(row["writings"])

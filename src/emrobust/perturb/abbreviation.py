@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import ClassVar, Literal
 
-from emrobust import lexicon
 from emrobust.lexicon import Register
 from emrobust.lexicon.table import Type, Use
 from emrobust.perturb import terms
@@ -31,6 +31,8 @@ class Abbreviation(Perturbation):
         direction: abbreviate, expand or both.
         types: semantic types of the terms.
         use: pairs of the training partition, of the one held out for robustness suites, or all.
+        lexicon: a folder with tables as lexicon/tables/README.md describes them; a table that it
+            has not is the shipped one.
     """
 
     source: ClassVar[str] = "Chinese outpatient notes; lexicon/tables, written for this project"
@@ -54,12 +56,13 @@ class Abbreviation(Perturbation):
             "wording",
         ),
         use: Use = "train",
+        lexicon: Path | None = None,
     ) -> None:
         self.gaps = Gaps(rate)
         self.ways = _WAYS[direction]
-        known = lexicon.load()
+        known = terms.load(lexicon)
         self.swaps = terms.join(known.swaps(types, *way, use) for way in self.ways.items())
-        self.table = terms.Table(self.swaps)
+        self.table = terms.Table(self.swaps, known)
 
     def propose(self, text: str, random: Random) -> list[Edit]:
         """See `Perturbation.propose`."""

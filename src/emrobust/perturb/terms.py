@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from random import Random
 
 from emrobust import lexicon
-from emrobust.lexicon import Number, Register
+from emrobust.lexicon import Lexicon, Number, Register
+from emrobust.lexicon.table import fail
 from emrobust.perturb.edits import Edit
+from emrobust.perturb.guards import check_row
 from emrobust.perturb.perturbation import Gaps
 
 _VALUE = re.compile(r"[ :：为]{0,2}[0-9]")
@@ -29,19 +32,43 @@ def join(tables: Iterable[Swaps]) -> Swaps:
     return found
 
 
+@functools.lru_cache(maxsize=4)
+def load(folder: Path | None) -> Lexicon:
+    """The shipped lexicon, or one with a folder's tables, once the guards have accepted its rows.
+
+    Raises:
+        ConfigError: the folder has no table, or a row is wrong or changes a guarded fact; all
+            such rows with file and line.
+    """
+    if folder is None:
+        return lexicon.load()
+    known = lexicon.load(folder)
+    shipped = {entry._replace(line=0) for entry in lexicon.load().entries}
+    problems = [
+        f"{entry.type}.csv, line {entry.line}: {reason}"
+        for entry in known.entries
+        if entry._replace(line=0) not in shipped
+        for variant in entry.variants
+        if (reason := check_row(entry.formal, variant) or check_row(variant, entry.formal))
+    ]
+    fail(list(dict.fromkeys(problems)))
+    return known
+
+
 class Table:
     """What terms are replaced by, laid out by the numbers that the lexicon finds them under.
 
     Args:
         swaps: term of the lexicon → what may stand for it.
+        known: the lexicon.
     """
 
-    def __init__(self, swaps: Swaps) -> None:
+    def __init__(self, swaps: Swaps, known: Lexicon) -> None:
         self.swaps = swaps
-        words = lexicon.load().words
-        self._others = [swaps.get(word, ()) for word in words]
-        vitals = _vitals()
-        self._vital = [word in vitals and word in swaps for word in words]
+        self._spot = known.spot
+        self._others = [swaps.get(word, ()) for word in known.words]
+        vitals = {word for of in known.entries if of.type == "vital" for word in of.forms}
+        self._vital = [word in vitals and word in swaps for word in known.words]
 
     def places(self, text: str) -> list[Place]:
         """Where terms stand that have something to be replaced by.
@@ -51,16 +78,9 @@ class Table:
         others, vital = self._others, self._vital
         return [
             (start, end, others[number])
-            for number, start, end in lexicon.load().spot(text)
+            for number, start, end in self._spot(text)
             if others[number] and not (vital[number] and _VALUE.match(text, end))
         ]
-
-
-@functools.cache
-def _vitals() -> frozenset[str]:
-    """All words for vital signs."""
-    entries = lexicon.load().entries
-    return frozenset(form for entry in entries if entry.type == "vital" for form in entry.forms)
 
 
 def replace(

@@ -14,9 +14,11 @@ from emrobust.config import Project
 from emrobust.encoder import embedded
 from emrobust.encoder.scoring import CharacterScorer
 from emrobust.errors import ConfigError, RunError
+from emrobust.lexicon.table import has_tables
 from emrobust.models.estimator import FILE, FORMAT, TextClassifier
 from emrobust.models.network import Network
 from emrobust.normalize import Normalizer, names_for
+from emrobust.perturb import terms
 from emrobust.train import adversaries, losses
 from emrobust.train.classifier import NeuralClassifier
 
@@ -107,6 +109,8 @@ def _normalizer(project: Project) -> Normalizer | None:
     given = project.normalize
     wanted = given.model_dump(exclude={"tables", "typos_checkpoint"})
     steps = names_for(project.language, wanted)
+    if "terms" in steps and given.tables is not None and has_tables(given.tables):
+        terms.load(given.tables)  # the guards judge its rows
     scorer = CharacterScorer(given.typos_checkpoint) if "typos" in steps else None
     return Normalizer(steps, given.tables, scorer) if steps else None
 

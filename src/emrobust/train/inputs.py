@@ -14,10 +14,12 @@ from emrobust import runs
 from emrobust.config import Project
 from emrobust.encoder import checkpoint, embedded
 from emrobust.errors import ModelError
+from emrobust.lexicon.table import FOLDER
 from emrobust.normalize import step
 
 # Key of the project file → name of a file → its SHA-256.
 Inputs = dict[str, dict[str, str]]
+_TABLES = sorted(path.name for path in FOLDER.glob("*.csv"))  # of a lexicon
 
 
 def find(project: Project) -> Inputs:
@@ -56,7 +58,7 @@ def _read_by(project: Project) -> Iterator[tuple[str, list[Path]]]:
     if normalize.typos:
         yield "normalize.typos_checkpoint", _weights(normalize.typos_checkpoint)
     if normalize.tables is not None:
-        names = sorted(path.name for path in step.FOLDER.iterdir())
+        names = sorted({*(path.name for path in step.FOLDER.iterdir()), *_TABLES})
         yield "normalize.tables", _there(normalize.tables / name for name in names)
     if project.augment.probability:
         yield from _read_by_augmentation(project)
@@ -71,9 +73,10 @@ def _read_by_augmentation(project: Project) -> Iterator[tuple[str, list[Path]]]:
         yield "augment.back", _weights(given.back)
         yield "augment.translations", _there([given.translations] if given.translations else [])
     if given.rules:
-        vectors = [of.settings().get("vectors") for of in given.perturbations]
-        paths = [Path(path) for path in vectors if isinstance(path, str)]
-        yield "augment.perturbations.vectors", _there(paths)
+        for key, names in (("vectors", [""]), ("lexicon", _TABLES)):
+            paths = [of.settings().get(key) for of in given.perturbations]
+            files = [Path(path) / name for path in paths if isinstance(path, str) for name in names]
+            yield f"augment.perturbations.{key}", _there(files)
 
 
 def _weights(name: object) -> list[Path]:
