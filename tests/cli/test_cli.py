@@ -43,6 +43,8 @@ def test_version_and_list():
     assert all(name in listed for name in ("tfidf", "textcnn", "bilstm", "transformer"))
     settings = run("list", "models", "textcnn").stdout
     assert "dropout = 0.4\n" in settings
+    assert run("list", "recipes").stdout.startswith("zh_homophone_glyph")
+    assert run("list", "recipes", "en_typo").stdout.startswith("[en_typo]\n")
     assert run("list", "goals", "label_dropped").stdout == "label_dropped has no settings\n"
 
 

@@ -123,6 +123,39 @@ def test_what_cannot_be_attacked_is_said_before_anything_long(run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_recipe_of_ones_own_brings_its_constraints_and_search(run, tmp_path):
+    file = tmp_path / "own.toml"
+    own = """
+[near]
+about = "few characters, by a beam"
+language = "zh"
+transformations = [{ name = "homophone" }]
+constraints = [{ name = "edit_budget", characters = 0.05 }, { name = "guards" }]
+search = { name = "beam", width = 2 }
+"""
+    file.write_text(own, encoding="utf-8")
+    wished = wishes()._replace(recipes=(str(file), "zh_abbreviation"))
+    measured = attack.attack(run / "run", tmp_path / "out", wished, run / "data")
+    assert list(measured) == ["near", "zh_abbreviation"]
+    told, _ = json.loads((tmp_path / "out" / attack.JSON).read_text("utf-8"))["attacks"]
+    assert told["search"] == {"name": "beam", "width": 2}
+    assert told["constraints"][0] == {"name": "edit_budget", "characters": 0.05}
+    assert "near" in (tmp_path / "out" / attack.HTML).read_text("utf-8")
+    for content, says in (
+        (own.replace('language = "zh"', ""), "`near.language`"),
+        (own.replace("[near]", '["../near"]'), "no name of a recipe"),
+        (own.replace("[near]", "[near"), "cannot be read"),
+        (own.replace("[near]", "[zh_abbreviation]"), "two recipes are called 'zh_abbreviation'"),
+        (own.replace("characters", "letters"), "letters"),
+        ("", "holds no recipe"),
+    ):
+        other = tmp_path / "wrong.toml"
+        other.write_text(content, encoding="utf-8")
+        wrong = wished._replace(recipes=(str(other), "zh_abbreviation"))
+        with pytest.raises(ConfigError, match=re.escape(says)):
+            attack.attack(run / "run", tmp_path / "none", wrong, run / "data")
+
+
 def test_attacked_texts_become_a_suite_for_other_models(run, tmp_path):
     done = attack.attack(run / "run", tmp_path, wishes(examples=0, suite=True), run / "data")
     path = run / "data" / SUITES / suites.ATTACK / "run-zh_homophone_glyph.parquet"

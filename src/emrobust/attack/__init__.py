@@ -11,7 +11,7 @@ augmentation does not use where a table has such a part, so that robustness is n
 
 from emrobust.attack.attack import Attack, run
 from emrobust.attack.attempt import Outcome, Subject
-from emrobust.attack.recipe import Recipe, compose, find, recipes
+from emrobust.attack.recipe import Recipe, compose, find, recipes, select
 from emrobust.attack.victim import Victim
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "find",
     "recipes",
     "run",
+    "select",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from emrobust.attack.attack import Attack
 from emrobust.errors import ConfigError, did_you_mean
 from emrobust.perturb.perturbation import Language
 
+_NAME = re.compile(r"[\w-]+")
 TABLE = Path(__file__).parent / "recipes.toml"
 BUDGET = 200
 # Where the user names no goal.
@@ -38,13 +40,66 @@ def recipes() -> Mapping[str, Recipe]:
     """The shipped recipes by name.
 
     Raises:
-        ConfigError: the table is missing or wrong.
+        ConfigError: as `read`.
     """
+    return read(TABLE)
+
+
+def read(path: Path) -> dict[str, Recipe]:
+    """The recipes of a file that is written like ``recipes.toml``, by name.
+
+    Raises:
+        ConfigError: the file is missing, not TOML, or a recipe in it is wrong; names the key.
+    """
+    advice = "`emrobust list recipes NAME` prints a recipe to begin from."
     try:
-        table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-        return {name: Recipe.model_validate(of) for name, of in table.items()}
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-        raise ConfigError(f"the table {TABLE} cannot be used: {error}") from None
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"the recipes in {path} cannot be read: {error}", advice) from None
+    found = {}
+    for name, of in table.items():
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"{path}: {name!r} is no name of a recipe", "Use letters, digits, - and _."
+            )
+        try:
+            found[name] = Recipe.model_validate(of)
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            key = ".".join(map(str, (name, *first["loc"])))
+            raise ConfigError(f"{path}: `{key}`: {first['msg']}", advice) from None
+    if not found:
+        raise ConfigError(f"{path} holds no recipe", advice)
+    return found
+
+
+def select(wanted: Iterable[str]) -> dict[str, Recipe]:
+    """Recipes by name, and all those of a file.
+
+    Args:
+        wanted: names, or paths that end in ``.toml``.
+
+    Raises:
+        ConfigError: as `find` and `read`, or two recipes have one name.
+    """
+    found: dict[str, Recipe] = {}
+    for one in wanted:
+        those = read(Path(one)) if one.endswith(".toml") else {one: find(one)}
+        if twice := those.keys() & found.keys():
+            raise ConfigError(f"two recipes are called {min(twice)!r}", "Rename one of them.")
+        found |= those
+    return found
+
+
+def write(name: str) -> str:
+    """A shipped recipe as TOML, to begin one's own from.
+
+    Raises:
+        ConfigError: there is none of this name; suggests the nearest.
+    """
+    find(name)
+    sections = TABLE.read_text(encoding="utf-8").split("\n\n")
+    return next(text for text in sections if text.startswith(f"[{name}]")).strip()
 
 
 def find(name: str) -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -258,25 +259,42 @@ def run_convert(
 
 @app.command(name="list")
 def list_components(
-    kind: Annotated[str, typer.Argument(help="What to list: models, perturbations, …")] = "models",
+    kind: Annotated[
+        str, typer.Argument(help="What to list: models, perturbations, recipes, …")
+    ] = "models",
     component: Annotated[
         str | None, typer.Argument(help="The name of one, to see its settings.")
     ] = None,
 ) -> None:
     """List the components that a project file can name, or the settings of one."""
+    lines = _list_recipes(component) if kind == "recipes" else _list_components(kind, component)
+    for line in lines:
+        typer.echo(line)
+
+
+def _list_components(kind: str, name: str | None) -> Iterator[str]:
     from emrobust import registry
 
     singular = registry.kind(kind)
-    if component is not None:
-        settings = registry.describe(singular, component)
-        for line in map(_explain, settings) if settings else [f"{component} has no settings"]:
-            typer.echo(line)
+    if name is not None:
+        settings = registry.describe(singular, name)
+        yield from map(_explain, settings) if settings else [f"{name} has no settings"]
         return
     sources = registry.sources(singular)
-    width = max((len(name) for name in sources), default=0) + 1
-    for name, line in registry.names(singular).items():
-        source = f" [{sources[name]}]" if sources[name] else ""
-        typer.echo(f"{name:<{max(width, 12)}} {line}{source}")
+    width = max((len(known) for known in sources), default=0) + 1
+    for known, line in registry.names(singular).items():
+        source = f" [{sources[known]}]" if sources[known] else ""
+        yield f"{known:<{max(width, 12)}} {line}{source}"
+
+
+def _list_recipes(name: str | None) -> Iterator[str]:
+    from emrobust.attack import recipe
+
+    if name is not None:
+        yield recipe.write(name)
+        return
+    for known, of in recipe.recipes().items():
+        yield f"{known:<20} {of.about} [{of.language}]"
 
 
 def _explain(setting: Setting) -> str:

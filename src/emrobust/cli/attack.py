@@ -20,7 +20,11 @@ def run_attack(
     ] = None,
     recipe: Annotated[
         list[str] | None,
-        typer.Option("--recipe", help="zh_homophone_glyph, zh_abbreviation, …; repeatable."),
+        typer.Option(
+            "--recipe",
+            help="A name (`emrobust list recipes`) or a TOML file of recipes of your own, with"
+            " their constraints, budgets of edits and search; repeatable.",
+        ),
     ] = None,
     goal: Annotated[
         str, typer.Option(help="What counts as a success (`emrobust list goals`).")

@@ -54,7 +54,7 @@ class Wishes(NamedTuple):
     """What to attack, and how.
 
     Attributes:
-        recipes: names; empty: what is usual for the project's language.
+        recipes: names, or files of recipes; empty: what is usual for the project's language.
         goal: ``name`` and settings; empty: what is usual for the task.
         search: likewise; empty: the recipe's.
         records: test records that are drawn; 0: all.
@@ -142,8 +142,7 @@ def compose(run: Run, wishes: Wishes) -> dict[str, tuple[Recipe, Attack]]:
     project = run.project
     goal = dict(wishes.goal) or {"name": GOALS[project.labels.task]}
     found = {}
-    for name in wishes.recipes or USUAL[project.language]:
-        recipe = attacks.find(name)
+    for name, recipe in attacks.select(wishes.recipes or USUAL[project.language]).items():
         made = attacks.compose(recipe, goal, search=wishes.search or None, budget=wishes.budget)
         if made.goal.task not in {"both", project.labels.task}:
             raise ConfigError(
