@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import json
 import shutil
 import subprocess
 import sys
@@ -21,11 +22,11 @@ from emrobust.evaluate import run as evaluation
 from emrobust.evaluate.calibration import control
 from emrobust.onnx import engine, probe
 from emrobust.package import layout
+from emrobust.package.diagnosis import diagnose
 from emrobust.pipeline.evaluate import evaluate
 from emrobust.pipeline.export import export
 from emrobust.pipeline.predict import predict
 from emrobust.pipeline.train import train
-from emrobust.serve.diagnosis import diagnose
 from emrobust.train import run as training
 
 MODELS = ("tfidf", "textcnn", "bilstm", "transformer")
@@ -74,8 +75,30 @@ def test_sets_hold_what_they_promise(packages, runs_of, easy):
     validation = evaluation.read(runs_of("tfidf"), split="validation").predictions
     assert loaded.guarantees[0.9].cut == control(validation, 0.9).cut
     for row in own[:20]:
-        found = diagnose(loaded, row, coverage=0.9, widest=10).inside
+        found = diagnose(loaded, row[None], coverage=0.9)[0].inside
         assert np.array_equal(found, row >= loaded.guarantees[0.9].cut)
+
+
+def test_a_table_gets_sets_and_reasons_of_its_own_coverage(packages, runs_of, tmp_path, easy):
+    made = packages("tfidf").folder
+    loaded, texts = package.load(made), easy(40, 7)[0]
+    table = tmp_path / "new.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("visit", "note"), *enumerate(texts)])
+    for coverage in (None, 0.95):
+        out = tmp_path / "out.jsonl"
+        predict(made, table, out, coverage=coverage)
+        rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        told = diagnose(loaded, loaded.predict_proba(texts), coverage=coverage or 0.9)
+        for row, one in zip(rows, told, strict=True):
+            assert row["reasons"] == list(one.reasons)
+            inside = [name for name, held in zip(loaded.names, one.inside, strict=True) if held]
+            assert sorted(row["prediction_set"]) == sorted(inside)
+            assert row["prediction_set"][:1] in ([], [row["likeliest"]])
+    with pytest.raises(InputError, match=r"no prediction sets for 0\.7"):
+        predict(made, table, out, coverage=0.7)
+    with pytest.raises(ConfigError, match="promises no coverage"):
+        predict(runs_of("tfidf").folder, table, out, coverage=0.9)
 
 
 @pytest.mark.parametrize("model", ["tfidf", "textcnn", "transformer"])
@@ -186,7 +209,8 @@ def test_a_table_is_predicted_as_by_the_run(runs_of, packages, tmp_path, easy):
     rows = [(tmp_path / name).read_text(encoding="utf-8-sig").splitlines()
             for name in ("run.csv", "package.csv")]  # fmt: skip
     assert len(rows[0]) == len(rows[1]) == 61
-    same = sum(a == b for a, b in zip(*rows, strict=True))
+    assert rows[1][0] == f"{rows[0][0]},prediction_set,reasons"
+    same = sum(b.startswith(f"{a},") for a, b in zip(*rows, strict=True))
     assert same >= 59  # a probability may be rounded the other way
     with pytest.raises(ConfigError, match="ending"):
         predict(packages("transformer").folder, table, tmp_path / "out.txt")

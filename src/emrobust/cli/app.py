@@ -216,11 +216,15 @@ def run_predict(
     precision: Annotated[
         Literal["auto", "fp32", "int8"], typer.Option(help="Of a package; auto: by its self-test.")
     ] = "auto",
+    coverage: Annotated[
+        float | None,
+        typer.Option(help="Of a package: share of true labels that its prediction sets hold."),
+    ] = None,
 ) -> None:
     """Predict the diagnoses of a table of any size, in batches."""
     from emrobust.pipeline.predict import predict
 
-    summary = predict(run, data, out, threads=threads, precision=precision)
+    summary = predict(run, data, out, threads=threads, precision=precision, coverage=coverage)
     typer.echo(f"{summary.rows_out:,} predictions in {out}")
     if absent := summary.notes.get("absent_columns"):
         typer.echo(f"  not in the table, and done without: {', '.join(absent)}")

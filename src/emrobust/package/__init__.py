@@ -6,6 +6,7 @@ export     a run → a package
 decisions  what it decides and promises: thresholds, calibration, sets, abstention
 lessons    what it may tell of the training records; knowledge: how that is used
 drift      what texts and answers were like, for monitoring
+diagnosis  probabilities → what a doctor is told: labels, a set, or that the model is not sure
 ngrams     texts as counts of hashed character n-grams
 tokens     texts → token numbers, without torch
 engine     token numbers → probabilities: sessions, batches, threads

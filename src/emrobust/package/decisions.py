@@ -18,14 +18,13 @@ from emrobust.evaluate.calibration.abstention import certainty
 from emrobust.evaluate.calibration.conformal import sets
 from emrobust.evaluate.predictions import Predictions
 from emrobust.package import layout
+from emrobust.package.diagnosis import COVERAGE, WIDEST
 from emrobust.train import run as training
 from emrobust.train.run import Run
 
 # Shares of true labels that prediction sets hold, beside the project's own.
 _TARGETS = (0.8, 0.9, 0.95)
 _DECIMALS = 4
-# The service's defaults: the coverage of the sets that it shows, and the widest that says much.
-_SHOWN, _WIDEST = 0.9, 10
 
 
 def write(run: Run, target: Path, notes: list[str]) -> None:
@@ -64,7 +63,7 @@ def _write_promises(run: Run, calibrator: str, target: Path, notes: list[str]) -
         found = _sets(run, validation, evaluation.read(run).predictions)
         silence = _silence(run, calibrating, test, notes)
         runs.write_json(target / layout.ABSTENTION, silence)
-        sizes = sets(validation.probability, control(validation, _SHOWN), validation.task).sum(
+        sizes = sets(validation.probability, control(validation, COVERAGE), validation.task).sum(
             axis=1
         )
         silent["abstained"] = round(_silent(calibrating, sizes, silence["cut"]), _DECIMALS)
@@ -78,7 +77,7 @@ def _silent(given: Predictions, sizes: np.ndarray, cut: float | None) -> float:
     """Share of records on which the service abstains by its own defaults."""
     sure = certainty(given.probability, given.predicted, given.task)
     empty = given.predicted.sum(axis=1) == 0
-    return float((empty | (sure < (-np.inf if cut is None else cut)) | (sizes > _WIDEST)).mean())
+    return float((empty | (sure < (-np.inf if cut is None else cut)) | (sizes > WIDEST)).mean())
 
 
 def _silence(

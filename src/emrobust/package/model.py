@@ -107,12 +107,20 @@ class Package:
         Raises:
             InputError: the package promises no such share.
         """
+        self.check_coverage(target)
+        return sets(own, self.guarantees[target], self.task)
+
+    def check_coverage(self, target: float) -> None:
+        """Refuse a coverage that nothing is promised for.
+
+        Raises:
+            InputError: the package promises no such share.
+        """
         if target not in self.guarantees:
             known = ", ".join(map(str, self.guarantees)) or "none: validation records were too few"
             raise InputError(
                 f"the package has no prediction sets for {target}", f"Known are: {known}."
             )
-        return sets(own, self.guarantees[target], self.task)
 
     def abstain(self, probability: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Whether the model is too uncertain of a record to decide it, bool [texts].

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from emrobust import deid, ingest, package, runs
-from emrobust.package import Package, table
+from emrobust.errors import ConfigError
+from emrobust.package import Package, diagnosis, table
+from emrobust.package.diagnosis import Diagnosis
 from emrobust.package.model import Precision
 from emrobust.package.treatment import open_treatment, quiet
 from emrobust.pipeline import prediction
+from emrobust.pipeline.prediction import Scored
 
 
 def predict(
@@ -23,8 +26,11 @@ def predict(
     *,
     threads: int | None = None,
     precision: Precision = "auto",
+    coverage: float | None = None,
 ) -> runs.Summary:
     """Predict a table of any size, batch by batch, into a CSV, JSONL or Parquet file.
+
+    A package adds the columns ``prediction_set`` and ``reasons`` (why it abstains).
 
     A model that learned from de-identified texts reads the table through the same treatment.
 
@@ -35,17 +41,24 @@ def predict(
         today: the day on which the data-use record must still hold; absent: this machine's.
         threads: of a package; absent: all processors.
         precision: of a package.
+        coverage: of a package's prediction sets; absent: the promised one nearest to 0.9.
 
     Raises:
-        ConfigError: the data-use record is over on ``today``, or ``out`` has another ending.
-        InputError: the table does not fit the model.
+        ConfigError: the data-use record is over on ``today``, ``out`` has another ending, or a run
+            is asked for sets.
+        InputError: the table does not fit the model, or the package promises no such coverage.
         RunError: neither a finished run nor a whole package.
         StorageError: ``out`` cannot be written.
     """
     prediction.check_ending(out)
     if package.is_package(folder):
         loaded = package.load(folder, threads=threads, precision=precision, today=today)
-        return _predict_by_package(loaded, data, out)
+        return _predict_by_package(loaded, data, out, coverage)
+    if coverage is not None:
+        raise ConfigError(
+            f"{folder} is a run, which promises no coverage",
+            "Leave --coverage out, or predict by the package that `emrobust export` makes of it.",
+        )
     return _predict_by_run(folder, data, out, today)
 
 
@@ -56,9 +69,9 @@ def _predict_by_run(folder: Path, data: Path, out: Path, today: dt.date | None) 
     run = training.load(folder, today)
     model, calibrator = run.estimator(), evaluation.calibrator_of(run)
 
-    def score(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def score(texts: Sequence[str]) -> Scored:
         own, decided = training.probabilities(model, texts)
-        return own if calibrator is None else calibrator.apply(own), decided
+        return Scored(own if calibrator is None else calibrator.apply(own), decided)
 
     source, settings = ingest.source_of(run.project.source, data), run.project.deid
     language = run.project.language
@@ -68,12 +81,34 @@ def _predict_by_run(folder: Path, data: Path, out: Path, today: dt.date | None) 
     return prediction.predict(score, run.names, source, out, language=language, through=treatment)
 
 
-def _predict_by_package(loaded: Package, data: Path, out: Path) -> runs.Summary:
+def _predict_by_package(
+    loaded: Package, data: Path, out: Path, coverage: float | None
+) -> runs.Summary:
+    target = diagnosis.default_coverage(loaded, diagnosis.COVERAGE)
+    if coverage is not None:
+        loaded.check_coverage(coverage)
+        target = coverage
+    names = np.array(loaded.names, dtype=object)
+
+    def score(texts: Sequence[str]) -> Scored:
+        found = diagnosis.diagnose(loaded, loaded.predict_proba(texts), coverage=target)
+        in_sets = [_in_set(names, one) for one in found]
+        more = {"prediction_set": in_sets, "reasons": [list(one.reasons) for one in found]}
+        probability = np.stack([one.probability for one in found])
+        return Scored(probability, np.stack([one.chosen for one in found]), more)
+
     source, settings = table.source_of(loaded, data), loaded.deid()
     language = loaded.facts["language"]
-    if not settings.enabled:
-        return prediction.predict(loaded.score, loaded.names, source, out, language=language)
-    treatment = open_treatment(settings, language)
+    treatment = open_treatment(settings, language) if settings.enabled else None
     return prediction.predict(
-        loaded.score, loaded.names, source, out, language=language, through=treatment
-    )
+        score, loaded.names, source, out,
+        language=language, through=treatment, schema=prediction.SURE_SCHEMA,
+    )  # fmt: skip
+
+
+def _in_set(names: np.ndarray, found: Diagnosis) -> list[str]:
+    """The labels of the prediction set, the likeliest first; empty where there is none."""
+    if found.inside is None:
+        return []
+    ranked = found.ranked()
+    return list(names[ranked[found.inside[ranked]]])

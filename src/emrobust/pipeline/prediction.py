@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +28,26 @@ SCHEMA = pa.schema(
 )
 
 
-# Texts → calibrated probabilities, and the model's own decisions (0 and 1), [texts, labels] each.
-Score = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
+SURE_SCHEMA = SCHEMA.append(pa.field("prediction_set", pa.list_(pa.string()))).append(
+    pa.field("reasons", pa.list_(pa.string()))
+)
+
+
+class Scored(NamedTuple):
+    """What a model says of some texts.
+
+    Attributes:
+        probability: calibrated, [texts, labels].
+        decided: the model's own decisions, 0 and 1, [texts, labels].
+        more: further columns of ``schema``, each with a value a text.
+    """
+
+    probability: np.ndarray
+    decided: np.ndarray
+    more: Mapping[str, Sequence[Any]] = {}
+
+
+Score = Callable[[Sequence[str]], Scored]
 # Predictions of some records at a time.
 Rows = Iterable[list[dict[str, Any]]]
 
@@ -42,6 +60,7 @@ def predict(
     *,
     language: str,
     through: Through | None = None,
+    schema: pa.Schema = SCHEMA,
 ) -> runs.Summary:
     """Predict every record of a source.
 
@@ -56,6 +75,7 @@ def predict(
         out: .csv (labels joined by ``;``), .jsonl or .parquet.
         language: of the texts that the model knows, ``zh`` or ``en``.
         through: treats the records before they are predicted, such as `emrobust.deid`.
+        schema: `SCHEMA`, or with more columns that ``score`` fills.
 
     Returns:
         rows and rejects, and in the notes ``absent_columns``: named columns that the table lacks,
@@ -70,7 +90,7 @@ def predict(
     absent: list[str] = []
     foreign = 0
 
-    def look_and_score(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def look_and_score(texts: Sequence[str]) -> Scored:
         nonlocal foreign
         foreign += count_foreign(texts, language)
         return score(texts)
@@ -91,7 +111,7 @@ def predict(
             refused.name = through.name
             batches = through.stream(batches)
         done = _WRITERS[out.suffix](
-            partial, _predicted(look_and_score, names, batches, advance), SCHEMA
+            partial, _predicted(look_and_score, names, batches, advance), schema
         )
     rejected = dict(refused.counts)
     notes: dict[str, Any] = {"absent_columns": absent} if absent else {}
@@ -144,11 +164,12 @@ def _predicted(
     advance: progress.Advance,
 ) -> Iterator[list[dict[str, Any]]]:
     for batch in batches:
-        probability, decided = score(records.join_text(batch))
+        scored = score(records.join_text(batch))
         ids = batch.column("record_id").to_pylist()
         yield [
-            _row(name, names, *of_row)
-            for name, of_row in zip(ids, zip(probability, decided, strict=True), strict=True)
+            _row(name, names, scored.probability[row], scored.decided[row])
+            | {column: values[row] for column, values in scored.more.items()}
+            for row, name in enumerate(ids)
         ]
         advance(batch.num_rows)
 

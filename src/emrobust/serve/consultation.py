@@ -13,9 +13,10 @@ from typing import Annotated, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emrobust.errors import EmrobustError
-from emrobust.serve import diagnosis, reading
+from emrobust.package import diagnosis
+from emrobust.package.diagnosis import Diagnosis
+from emrobust.serve import reading
 from emrobust.serve.catalog import Served
-from emrobust.serve.diagnosis import Diagnosis
 from emrobust.serve.gate import Caller
 from emrobust.serve.reading import Reading
 from emrobust.serve.service import ANSWERING, Service
@@ -112,7 +113,9 @@ async def consult(
     limits = service.settings.limits
     if coverage is None:
         coverage = diagnosis.default_coverage(served.package, service.settings.serve.coverage)
-    found = diagnosis.diagnose(served.package, own, coverage=coverage, widest=limits.set_labels)
+    [found] = diagnosis.diagnose(
+        served.package, own[None], coverage=coverage, widest=limits.set_labels
+    )
     about = About(caller.actor, task, asked.record_id)
     entry = entry_of(served, found, about, start, text=read.text)
     await service.record(entry)
@@ -153,7 +156,7 @@ async def shadow(service: Service, served: Served, asked: Asked, about: About) -
         try:
             read = await read_for(service, other, asked)
             (own,) = await other.batcher.score([read.text], patient=True)
-            found = diagnosis.diagnose(other.package, own, coverage=None, widest=0)
+            [found] = diagnosis.diagnose(other.package, own[None], coverage=None)
             await service.record(entry_of(other, found, about, start, shadow=True))
         except EmrobustError as error:
             _LOG.warning("shadow %s: %s", other.full_name, type(error).__name__)

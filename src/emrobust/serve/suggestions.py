@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from emrobust.labels.aggregate import OTHER
 from emrobust.package import Package
+from emrobust.package.diagnosis import Diagnosis
 from emrobust.serve.consultation import Consultation
-from emrobust.serve.diagnosis import Diagnosis
 
 
 @dataclass(frozen=True)

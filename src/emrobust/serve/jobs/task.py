@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from emrobust.errors import LostLeaseError, SourceError
-from emrobust.package import table
+from emrobust.package import diagnosis, table
 from emrobust.package.treatment import open_treatment
-from emrobust.serve import diagnosis
 from emrobust.serve.catalog import Served
 from emrobust.serve.consultation import About, entry_of
 from emrobust.serve.jobs.files import Files, Line
@@ -163,8 +162,8 @@ class Task:
     def _line(self, served: Served, row: int, record_id: str, own: np.ndarray) -> Line:
         settings = self._service.settings
         coverage = diagnosis.default_coverage(served.package, settings.serve.coverage)
-        found = diagnosis.diagnose(
-            served.package, own, coverage=coverage, widest=settings.limits.set_labels
+        [found] = diagnosis.diagnose(
+            served.package, own[None], coverage=coverage, widest=settings.limits.set_labels
         )
         told = entry_of(served, found, self._about(record_id), time.perf_counter(), text=None)
         name = str(uuid.uuid5(uuid.UUID(self._job.id), str(row)))
@@ -274,10 +273,7 @@ def _schema() -> pa.Schema:
 
     from emrobust.pipeline import prediction  # noqa: PLC0415 - likewise
 
-    schema = prediction.SCHEMA
-    for name in ("prediction_set", "reasons"):
-        schema = schema.append(pa.field(name, pa.list_(pa.string())))
-    return schema.append(pa.field("prediction", pa.string()))
+    return prediction.SURE_SCHEMA.append(pa.field("prediction", pa.string()))
 
 
 def _row(line: Line) -> dict[str, Any]:

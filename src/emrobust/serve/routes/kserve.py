@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from emrobust import __version__
 from emrobust.errors import NotFoundError
-from emrobust.serve import diagnosis, problem
+from emrobust.package import diagnosis
+from emrobust.serve import problem
 from emrobust.serve import service as room
 from emrobust.serve.admission import scored
 from emrobust.serve.catalog import Served
@@ -218,7 +219,7 @@ async def infer(
     own = await served.batcher.score(texts)
     for text, row in zip(texts, own, strict=True):
         service.monitor.observe(served, "infer", text, row)
-    found = [diagnosis.diagnose(served.package, row, coverage=None, widest=0) for row in own]
+    found = diagnosis.diagnose(served.package, np.asarray(own), coverage=None)
     about = About(caller.actor, "infer", None)
     entries = [
         entry_of(served, one, about, start, text=text)

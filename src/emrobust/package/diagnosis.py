@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emrobust.package import Package
+from emrobust.package.model import Package
+
+# The coverage of prediction sets that is shown, and the widest set that says much.
+COVERAGE, WIDEST = 0.9, 10
 
 
 @dataclass(frozen=True)
@@ -38,31 +41,36 @@ class Diagnosis:
 
 
 def diagnose(
-    package: Package, own: np.ndarray, *, coverage: float | None, widest: int
-) -> Diagnosis:
-    """Turn one text's probabilities into a diagnosis.
+    package: Package, own: np.ndarray, *, coverage: float | None, widest: int = WIDEST
+) -> list[Diagnosis]:
+    """Turn the probabilities of texts into diagnoses.
 
     Args:
         package: whose they are.
-        own: the model's own probabilities, [labels].
-        coverage: of the prediction set; None: no set.
+        own: the model's own probabilities, [texts, labels].
+        coverage: of the prediction sets; None: no sets.
         widest: a set of more labels says little, so the model abstains.
 
     Raises:
         InputError: the package promises no such coverage.
     """
-    row = own[None].astype(np.float64)
-    probability = package.calibrate(row)
-    chosen = package.decide(own[None])[0].astype(bool)
-    inside = None if coverage is None else package.sets(row, coverage)[0].astype(bool)
-    reasons = []
-    if not chosen.any():
-        reasons.append("nothing_chosen")
-    if inside is not None and inside.sum() > widest:
-        reasons.append("set_too_wide")
-    if package.abstain(probability, chosen[None])[0]:
-        reasons.append("low_confidence")
-    return Diagnosis(probability[0], chosen, inside, coverage, tuple(reasons))
+    wide = own.astype(np.float64)
+    probability = package.calibrate(wide)
+    chosen = package.decide(own).astype(bool)
+    inside = None if coverage is None else package.sets(wide, coverage).astype(bool)
+    unsure = package.abstain(probability, chosen)
+    found = []
+    for row, of_row in enumerate(probability):
+        in_set = None if inside is None else inside[row]
+        reasons = []
+        if not chosen[row].any():
+            reasons.append("nothing_chosen")
+        if in_set is not None and in_set.sum() > widest:
+            reasons.append("set_too_wide")
+        if unsure[row]:
+            reasons.append("low_confidence")
+        found.append(Diagnosis(of_row, chosen[row], in_set, coverage, tuple(reasons)))
+    return found
 
 
 def default_coverage(package: Package, wanted: float) -> float | None:
