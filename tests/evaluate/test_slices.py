@@ -116,3 +116,9 @@ def test_labels_are_scored_by_how_often_training_saw_them():
     assert found["rare"].absent == 1
     low, high = found["common"].interval
     assert low < found["common"].macro_f1 < high
+    f1 = [found[name].macro_f1 for name in ("common", "middling", "rare")]
+    assert found["common"].gap == pytest.approx(f1[0] - (f1[1] + f1[2]) / 2)
+    low, high = found["common"].gap_interval
+    assert low < found["common"].gap < high
+    (alone,) = measure_buckets(of, {}, settings=SETTINGS, seed=1)
+    assert (alone.name, alone.gap, alone.gap_interval) == ("rare", None, None)

@@ -74,6 +74,9 @@ def test_every_part_is_measured_and_shown(made, prepared, tmp_path):
     assert (pairs.folder / training.CALIBRATION).is_file()
     assert measured.scores["ece"] == pytest.approx(found["calibration"]["after"]["ece"])
     assert found["calibration"]["after"]["ece"] <= 0.02
+    of_labels = found["calibration"]["label_ece_mass"]
+    assert of_labels.keys() == found["calibration"]["label_ece"].keys()
+    assert all(0 <= error <= 1 for pair in of_labels.values() if pair for error in pair)
     drops = {name: of["drop"]["macro_f1"] for name, of in found["suites"].items()}
     assert drops["noise-1"] < drops["noise-5"]
     assert drops["short"] > 0.1

@@ -40,7 +40,7 @@ def everything():
             "vector",
             {"none": {"nll": 1.0, "brier": 0.1, "ece": 0.1}, "vector": dict.fromkeys(
                 ("nll", "brier", "ece"), 0.01)},
-            errors, errors, {"b": (0.1, 0.01), "d": None}, bins,
+            errors, errors, {"b": (0.1, 0.01), "d": None}, {"b": (0.2, 0.02), "d": None}, bins,
         ),
         sets=(measure_sets(good, control(bad, 0.95)),),
         risk=risk_coverage(good),

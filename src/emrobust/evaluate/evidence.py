@@ -46,6 +46,7 @@ class Calibrated:
         before: ece, ece_mass (bins of equal numbers), brier; ece_top for a single-label task.
         after: the same, calibrated.
         label_ece: label → before and after; None where it has no case.
+        label_ece_mass: the same with bins of equal numbers.
         reliability: of the probabilities before.
     """
 
@@ -54,6 +55,7 @@ class Calibrated:
     before: Mapping[str, float]
     after: Mapping[str, float]
     label_ece: Mapping[str, tuple[float, float] | None]
+    label_ece_mass: Mapping[str, tuple[float, float] | None]
     reliability: Reliability
 
 
@@ -183,22 +185,31 @@ def _calibrated(of: Material, choice: Choice) -> Calibrated | None:
     after = of.of_run.predictions
     before = of.of_run.raw or after
     bins = of.run.project.evaluate.bins
-    errors = [
-        metrics.bin_decisions(side.truth, side.probability, bins).error()
-        for side in (before, after)
-    ]
-    cases = (after.truth.sum(axis=0) > 0).tolist()
     return Calibrated(
         name=choice.calibrator.name,
         validation=evaluation.validation_scores(of.run) or choice.scores,
         before=_errors(before, bins),
         after=_errors(after, bins),
-        label_ece={
-            name: (float(errors[0][k]), float(errors[1][k])) if known else None
-            for k, (name, known) in enumerate(zip(after.names, cases, strict=True))
-        },
+        label_ece=_by_label(before, after, bins, metrics.ece),
+        label_ece_mass=_by_label(before, after, bins, metrics.ece_mass),
         reliability=curves.reliability(before.truth, before.probability, bins),
     )
+
+
+def _by_label(
+    before: Predictions, after: Predictions, bins: int, measure: Callable[..., float]
+) -> dict[str, tuple[float, float] | None]:
+    """Label → the error before and after; None where it has no case."""
+    columns = [slice(k, k + 1) for k in range(len(after.names))]
+    return {
+        name: (
+            measure(before.truth[:, k], before.probability[:, k], bins),
+            measure(after.truth[:, k], after.probability[:, k], bins),
+        )
+        if after.truth[:, k].any()
+        else None
+        for name, k in zip(after.names, columns, strict=True)
+    }
 
 
 def _errors(of: Predictions, bins: int) -> dict[str, float]:

@@ -288,6 +288,8 @@ def _groups(given: Evidence, words: Words) -> dict[str, Any] | None:
                 str(bucket.absent),
                 _number(bucket.macro_f1, words),
                 _range(bucket.interval, ".3f"),
+                "" if bucket.gap is None else f"{bucket.gap:+.3f}",
+                _range(bucket.gap_interval, "+.3f"),
             )
             for bucket in given.buckets
         ],

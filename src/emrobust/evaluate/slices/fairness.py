@@ -116,7 +116,14 @@ class Fairness:
 class Bucket:
     """Labels of like frequency in training: common, middling or rare.
 
-    ``absent`` of its ``labels`` have no case here and are in no mean.
+    Attributes:
+        name: ``common``, ``middling`` or ``rare``.
+        labels: of this frequency.
+        absent: of these, that have no case here and are in no mean.
+        macro_f1: of the others; None where all are absent.
+        interval: of it.
+        gap: macro-F1 minus that of all other labels; None where there are none.
+        gap_interval: of the gap.
     """
 
     name: str
@@ -124,6 +131,8 @@ class Bucket:
     absent: int
     macro_f1: float | None
     interval: tuple[float, float] | None
+    gap: float | None
+    gap_interval: tuple[float, float] | None
 
 
 def measure_groups(
@@ -258,15 +267,43 @@ def measure_buckets(
         drawn, _ = intervals.resample_f1(
             of.truth, of.predicted, of.patient, resamples=settings.bootstrap, seed=seed
         )
-    found = []
-    for name, mask in masks.items():
-        inside = mask & present
-        score = float(f1[inside].mean()) if inside.any() else None
-        interval = None
-        if drawn is not None and score is not None:
-            of_draws = intervals.centred(drawn[:, inside].mean(axis=1), score).clip(0, 1)
-            interval = intervals.percentile(of_draws, settings.confidence)
-        if mask.any():
-            absent = int((mask & ~present).sum())
-            found.append(Bucket(name, int(mask.sum()), absent, score, interval))
-    return found
+    return [
+        Bucket(
+            name,
+            int(mask.sum()),
+            int((mask & ~present).sum()),
+            *_mean(f1, drawn, [mask & present], settings.confidence, (0.0, 1.0)),
+            *_mean(f1, drawn, [mask & present, ~mask & present], settings.confidence, (-1.0, 1.0)),
+        )
+        for name, mask in masks.items()
+        if mask.any()
+    ]
+
+
+def _mean(
+    f1: np.ndarray,
+    drawn: Floats | None,
+    sides: Sequence[np.ndarray],
+    confidence: float,
+    bounds: tuple[float, float],
+) -> tuple[float | None, tuple[float, float] | None]:
+    """Macro-F1 of some labels, or of some minus that of others, with its interval.
+
+    Args:
+        f1: of each label.
+        drawn: of each label in each draw of patients, [draws, labels]; None: no interval.
+        sides: one mask of labels, or two.
+        confidence: of the interval.
+        bounds: between which the value lies.
+    """
+    if not all(side.any() for side in sides):
+        return None, None
+    value = float(_difference([f1[side].mean() for side in sides]))
+    if drawn is None:
+        return value, None
+    draws = _difference([drawn[:, side].mean(axis=1) for side in sides])
+    return value, intervals.percentile(intervals.centred(draws, value).clip(*bounds), confidence)
+
+
+def _difference(means: Sequence[Any]) -> Any:
+    return means[0] - means[1] if len(means) > 1 else means[0]
