@@ -58,14 +58,14 @@ def bundle(*resources, kind="collection"):
 
 def refused(*resources, **more) -> ResourceError:
     with pytest.raises(ResourceError) as told:
-        reading.of_bundle(bundle(*resources, **more))
+        reading.of_body(bundle(*resources, **more))
     assert NOTE[:4] not in str(told.value)
     return told.value
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "GB18030", "gbk"])
 def test_a_document_is_read_in_its_character_set(charset):
-    note = reading.of_bundle(bundle(document(charset=charset)))
+    note = reading.of_body(bundle(document(charset=charset)))
     assert note.text("zh") == NOTE
     assert note.subject == {"reference": "Patient/p1"}
     assert note.record_id == "d1"
@@ -74,7 +74,7 @@ def test_a_document_is_read_in_its_character_set(charset):
 
 def test_markup_is_taken_off_and_blocks_become_lines():
     text = "<html><style>p{}</style><body><p>胸痛 &lt;3天</p><p>气促</p></body></html>"
-    note = reading.of_bundle(bundle(document(text, kind="text/html")))
+    note = reading.of_body(bundle(document(text, kind="text/html")))
     assert note.text("zh") == "胸痛 <3天\n气促"
 
 
@@ -103,7 +103,7 @@ def test_markup_that_never_ends_is_read_at_once(piece):
 
 def test_the_visit_gives_its_number_and_earlier_diagnoses_follow_as_history():
     provisional = {"coding": [{"code": "provisional"}]}
-    note = reading.of_bundle(
+    note = reading.of_body(
         bundle(
             encounter(),
             document(context={"encounter": [{"reference": "Encounter/e1"}]}),
@@ -133,31 +133,29 @@ def test_the_note_is_that_of_the_newest_documents_visit_whatever_the_order(turne
         of_visit("Encounter/e1", 20), of_visit("Encounter/e0", 2), of_visit("Encounter/e1", 9),
         condition("冠心病", encounter={"reference": "Encounter/e1"}),
     ]  # fmt: skip
-    note = reading.of_bundle(bundle(*(reversed(both) if turned else both)))
+    note = reading.of_body(bundle(*(reversed(both) if turned else both)))
     assert (note.encounter, note.record_id) == ("Encounter/e1", "V20261120")
     assert note.basis == ("DocumentReference/d9", "DocumentReference/d20")
     assert note.text("zh") == f"第9日：{NOTE}\n第20日：{NOTE}"
     assert note.date.startswith("2026-11-20")
-    only = reading.of_bundle(bundle(old, of_visit("Encounter/e9", 20)))
+    only = reading.of_body(bundle(old, of_visit("Encounter/e9", 20)))
     assert (only.encounter, only.record_id) == ("Encounter/e9", "e9")
     # A document that names none of two visits may be of either.
-    unsure = reading.of_bundle(bundle(old, encounter(), document()))
+    unsure = reading.of_body(bundle(old, encounter(), document()))
     assert (unsure.encounter, unsure.record_id, unsure.reason) == ("", "d1", "")
     reasons = [
         old,
         encounter(period={"start": "2026-11-09T08:00:00Z"}, reasonCode=[{"text": "咳"}]),
     ]
-    newest = reading.of_bundle(bundle(*(reversed(reasons) if turned else reasons)))
+    newest = reading.of_body(bundle(*(reversed(reasons) if turned else reasons)))
     assert (newest.encounter, newest.text("zh")) == ("Encounter/e1", "咳")
 
 
 def test_a_visit_may_be_referred_to_by_its_address_in_the_bundle():
     own = condition("冠心病", encounter={"reference": "urn:uuid:0"})
-    note = reading.of_bundle(bundle(encounter(), document(), own))
+    note = reading.of_body(bundle(encounter(), document(), own))
     assert (note.encounter, note.history) == ("Encounter/e1", ())
-    assert (
-        reading.of_bundle(bundle(encounter(), of_visit("urn:uuid:0", 3))).record_id == "V20261120"
-    )
+    assert reading.of_body(bundle(encounter(), of_visit("urn:uuid:0", 3))).record_id == "V20261120"
 
 
 def test_a_document_entered_in_error_is_not_read():
@@ -165,7 +163,7 @@ def test_a_document_entered_in_error_is_not_read():
 
 
 def test_without_a_document_the_reason_of_the_visit_is_read():
-    note = reading.of_bundle(bundle(encounter()))
+    note = reading.of_body(bundle(encounter()))
     assert (note.text("zh"), note.basis) == ("胸痛3天", ("Encounter/e1",))
 
 
@@ -177,22 +175,22 @@ def test_a_composition_is_read_section_by_section():
         "subject": {"reference": "Patient/p1"},
         "section": sections,
     }
-    assert reading.of_bundle(bundle(composition, kind="document")).text("zh") == "主诉：胸痛"
+    assert reading.of_body(bundle(composition, kind="document")).text("zh") == "主诉：胸痛"
 
 
 def test_an_identifier_in_which_a_text_slipped_is_not_taken_for_a_number():
     visit = encounter(identifier=[{"value": "张三 胸痛 三天"}])
-    assert reading.of_bundle(bundle(visit)).record_id == "e1"
+    assert reading.of_body(bundle(visit)).record_id == "e1"
 
 
 def test_one_patient_may_be_referred_to_in_several_ways():
     patient = {"resourceType": "Patient", "id": "p1"}
     by_url = document(subject={"reference": "urn:uuid:0"})
     versioned = condition("高血压病", subject={"reference": "Patient/p1/_history/2"})
-    note = reading.of_bundle(bundle(patient, by_url, versioned, encounter()))
+    note = reading.of_body(bundle(patient, by_url, versioned, encounter()))
     assert note.subject == {"reference": "Patient/p1"}
     logical = {"identifier": {"system": "urn:his", "value": "77"}}
-    assert reading.of_bundle(bundle(document(subject=logical))).subject == logical
+    assert reading.of_body(bundle(document(subject=logical))).subject == logical
 
 
 def test_a_missing_subject_is_refused_with_its_place():
@@ -271,13 +269,35 @@ def test_what_is_no_bundle_with_a_note_is_refused(resources, kind, code):
 @pytest.mark.parametrize("value", [[], {}, {"resourceType": "Patient"}, {"resourceType": "Bundle"}])
 def test_another_body_is_refused(value):
     with pytest.raises(ResourceError):
-        reading.of_bundle(value)
+        reading.of_body(value)
 
 
-def test_parameters_may_hold_the_bundle():
-    part = {"name": "bundle", "resource": bundle(document())}
-    note = reading.of_bundle({"resourceType": "Parameters", "parameter": [part]})
-    assert note.text("zh") == NOTE
+@pytest.mark.parametrize(
+    ("name", "value"), [("bundle", bundle(document())), ("document", document())]
+)
+def test_a_document_may_come_alone_and_either_in_parameters(name, value):
+    for body in (
+        value,
+        {"resourceType": "Parameters", "parameter": [{"name": name, "resource": value}]},
+    ):
+        note = reading.of_body(body)
+        assert note.text("zh") == NOTE
+        assert note.subject == {"reference": "Patient/p1"}
+        assert note.record_id == "d1"
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"subject": {}}, "DocumentReference.subject"),
+        ({"status": "entered-in-error"}, "DocumentReference.content"),
+        ({"content": []}, "DocumentReference.content"),
+    ],
+)
+def test_a_document_alone_needs_its_patient_and_its_text(change, where):
+    with pytest.raises(ResourceError) as told:
+        reading.of_body(document(**change))
+    assert told.value.where[0].startswith(where)
 
 
 FOUND = (
@@ -298,7 +318,7 @@ def nodes(value):
 
 
 def test_the_answer_is_a_preliminary_assessment_and_provisional_conditions(advice):
-    note = reading.of_bundle(bundle(encounter(), document()))
+    note = reading.of_body(bundle(encounter(), document()))
     told = writing.bundle(advice(*FOUND), note)
     assessment, *conditions = [entry["resource"] for entry in told["entry"]]
     assert assessment["status"] == "preliminary"
@@ -322,7 +342,7 @@ def test_the_answer_is_a_preliminary_assessment_and_provisional_conditions(advic
 
 def test_a_model_that_is_not_sure_makes_no_condition(advice):
     told = writing.bundle(
-        advice(*FOUND, reasons=("set_too_wide",)), reading.of_bundle(bundle(document()))
+        advice(*FOUND, reasons=("set_too_wide",)), reading.of_body(bundle(document()))
     )
     (entry,) = told["entry"]
     assert "没有把握" in entry["resource"]["note"][0]["text"]

@@ -34,6 +34,8 @@ from emrobust.serve.fhir.resources import (
 )
 
 # Other types carry requests to a server that keeps resources, which this one does not.
+BODIES = ("Bundle", "DocumentReference", "Parameters")
+PARTS = ("bundle", "document")  # of Parameters
 BUNDLES = ("collection", "document", "message", "searchset")
 _UNCERTAIN = ("refuted", "entered-in-error", "provisional", "differential", "unconfirmed")
 _RELATIVE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?$")
@@ -108,18 +110,34 @@ def table() -> dict[str, Any]:
     return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
-def of_bundle(value: Any) -> Note:
-    """The note of a bundle.
+def of_body(value: Any) -> Note:
+    """The note of a bundle, or of a document that names its patient.
 
     Raises:
         ResourceError: no bundle of a kind that is taken, an element that is wrong, no patient or
             several, or nothing to read.
     """
-    if not isinstance(value, dict) or value.get("resourceType") not in ("Bundle", "Parameters"):
+    if not isinstance(value, dict) or value.get("resourceType") not in BODIES:
         hint = "Put the note's resources into a Bundle; see GET /fhir/metadata."
-        raise ResourceError("structure", "the body is no Bundle", hint)
+        raise ResourceError("structure", "the body is neither a Bundle nor a document", hint)
     if value["resourceType"] == "Parameters":
         value = _unwrap(value)
+    note = gather(_resources(value))
+    if note.is_blank:
+        raise ResourceError(
+            "required",
+            "there is no text to read",
+            "Put the note's text into DocumentReference.content.attachment.data; what a url "
+            "points to is not fetched.",
+            ("Bundle.entry" if value["resourceType"] == "Bundle" else "DocumentReference.content",),
+        )
+    return note
+
+
+def _resources(value: Any) -> list[Found]:
+    """The resources of a bundle of a kind that is taken, or the document itself."""
+    if isinstance(value, dict) and value.get("resourceType") == "DocumentReference":
+        return unpack(value, "DocumentReference")
     bundle = parse(Bundle, value, "Bundle")
     if bundle.type not in BUNDLES:
         raise ResourceError(
@@ -128,27 +146,21 @@ def of_bundle(value: Any) -> Note:
             f"Send the resources as one of: {', '.join(BUNDLES)}.",
             ("Bundle.type",),
         )
-    note = gather(list(_entries(bundle, "Bundle")))
-    if note.is_blank:
-        raise ResourceError(
-            "required",
-            "the Bundle holds no text to read",
-            "Put the note's text into DocumentReference.content.attachment.data; what a url "
-            "points to is not fetched.",
-            ("Bundle.entry",),
-        )
-    return note
+    return list(_entries(bundle, "Bundle"))
 
 
 def _unwrap(parameters: dict[str, Any]) -> Any:
-    """The Bundle of FHIR's envelope for operations."""
+    """The resource of FHIR's envelope for operations."""
     given = parameters.get("parameter")
     parts = given if isinstance(given, list) else []
     for part in parts:
-        if isinstance(part, dict) and part.get("name") == "bundle":
+        if isinstance(part, dict) and part.get("name") in PARTS:
             return part.get("resource")
     raise ResourceError(
-        "required", "Parameters has no part `bundle`", "", ("Parameters.parameter",)
+        "required",
+        f"Parameters has no part {' or '.join(f'`{name}`' for name in PARTS)}",
+        "",
+        ("Parameters.parameter",),
     )
 
 

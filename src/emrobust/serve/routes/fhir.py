@@ -56,7 +56,7 @@ _OUTCOME = {
 _RESOURCE: JsonSchemaValue = {
     "type": "object",
     "required": ["resourceType"],
-    "properties": {"resourceType": {"enum": ["Bundle", "Parameters"]}},
+    "properties": {"resourceType": {"enum": list(reading.BODIES)}},
 }
 
 
@@ -77,9 +77,9 @@ async def diagnose(
     caller: Clinician,
     service: Service,
 ) -> dict[str, Any]:
-    """Read the note of a Bundle (or of Parameters with one, named ``bundle``)."""
+    """Read the note of a Bundle, or a DocumentReference (or Parameters with either as a part)."""
     try:
-        note = reading.of_bundle(given)
+        note = reading.of_body(given)
     except ResourceError as error:
         return _refused(error)  # type: ignore[return-value]  # FastAPI passes a response on
     served = service.catalog.find()
@@ -141,13 +141,21 @@ async def show_operation(caller: Clinician) -> dict[str, Any]:
             {
                 "name": "bundle",
                 "use": "in",
-                "min": 1,
+                "min": 0,
                 "max": "1",
                 "documentation": (
                     f"Of type {', '.join(reading.BUNDLES)}: Patient, DocumentReference with the "
                     "text inside, Composition, Encounter, Condition (past history)."
                 ),
                 "type": "Bundle",
+            },
+            {
+                "name": "document",
+                "use": "in",
+                "min": 0,
+                "max": "1",
+                "documentation": "In place of a Bundle: the note alone, with its subject.",
+                "type": "DocumentReference",
             },
             {
                 "name": "return",
