@@ -8,7 +8,8 @@ import numpy as np
 
 from emrobust.package.model import Package
 
-# The coverage of prediction sets that is shown, and the widest set that says much.
+# As the service has them by default: the coverage of prediction sets that is shown, and the widest
+# set that says much. (It does not import them: its settings are read before a model is needed.)
 COVERAGE, WIDEST = 0.9, 10
 
 

@@ -170,10 +170,10 @@ def load() -> Lexicon:
         units=units,
         cues=frozenset(_NUMERALS).union(word for word in words if len(word) == 1),
         opposites=tuple(
-            (re.compile(trie(one)), re.compile(trie(other)))
+            (re.compile(trie(one), re.IGNORECASE), re.compile(trie(other), re.IGNORECASE))
             for one, other in cues["opposites"].values()
         ),
-        poles=re.compile(trie(poles)),
+        poles=re.compile(trie(poles), re.IGNORECASE),
         foes=_foes(cues["opposites"].values()),
         longest_pole=max(map(len, poles)),
         forward=_governing(words, FORWARD),
