@@ -146,7 +146,8 @@ def write_encoder(
 
     special = ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     special.insert(pad, "[PAD]")
-    characters = sorted(set(NOISE + WORDING + "".join(WORDS.values())))
+    words = NOISE + "".join(WORDS.values()) + (WORDING if heads else "")
+    characters = sorted(set(words))
     vocabulary = {token: number for number, token in enumerate([*special, *characters])}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
