@@ -84,6 +84,17 @@ def test_suites_are_of_whole_test_patients_with_their_labels(made):
         assert runs.checksum(suite.path) == suite.about["checksum"]
 
 
+def test_without_a_number_every_test_record_is_taken(made, tmp_path):
+    source, settings, _ = made
+    runs.run_stage(
+        suites.write,
+        settings.model_copy(update={"records": None, "kinds": ("noise",)}),
+        source,
+        tmp_path / suites.WRITTEN,
+    )
+    assert {suite.about["records"] for suite in suites.find(tmp_path)} == {80}
+
+
 def test_the_same_table_and_seed_give_the_same_texts_in_any_process(made, tmp_path):
     source, settings, folder = made
     again = tmp_path / "again"

@@ -29,13 +29,13 @@ class Settings(config.Section):
     Attributes:
         seed: of everything random in them.
         language: of the texts.
-        records: most test records in a suite; whole patients, drawn at random.
+        records: most test records in a suite; whole patients, drawn at random. None: all of them.
         kinds: ``noise`` and ``length``.
     """
 
     seed: int
     language: Language
-    records: int = 2000
+    records: int | None = 2000
     kinds: tuple[Literal["noise", "length"], ...] = ("noise", "length")
 
 
@@ -87,7 +87,7 @@ def find(folder: Path) -> list[Suite]:
 
 def _choose(table: pa.Table, settings: Settings) -> np.ndarray:
     """Places of the records that suites take: whole patients until there are enough."""
-    if table.num_rows <= settings.records:
+    if settings.records is None or table.num_rows <= settings.records:
         return np.arange(table.num_rows)
     patient = table["patient_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     order = rng.generator(settings.seed, "suite patients").permutation(int(patient.max()) + 1)
