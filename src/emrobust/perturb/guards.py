@@ -15,7 +15,7 @@ from typing import NamedTuple
 from emrobust.perturb import tokens
 from emrobust.perturb.amounts import sort
 from emrobust.perturb.edits import Edit, Offsets, join, settle
-from emrobust.perturb.tokens import BACKWARD, EDGE, FORWARD, OWN, PLAIN, Token
+from emrobust.perturb.tokens import BACKWARD, EDGE, FORWARD, OWN, PLAIN, Token, opposite
 
 _SCOPED = FORWARD | BACKWARD
 # What changes the facts around it.
@@ -217,29 +217,42 @@ def turns_round(old: str, new: str) -> bool:
 @functools.lru_cache(maxsize=65_536)
 def may_turn(old: str, new: str) -> bool:
     """Whether one can be the opposite of the other, or of what it is a part of (急 and 慢)."""
-    if not old or not new:
+    lexicon = tokens.load()
+    if lexicon.polar.isdisjoint(old) or lexicon.polar.isdisjoint(new):
         return False
-    foes = tokens.load().foes
+    foes = lexicon.foes
     return any(not foes[c].isdisjoint(new) for c in old if c in foes) or turns_round(old, new)
 
 
 def _opposed(old: Piece, new: Piece) -> bool:
-    lexicon = tokens.load()
-    if not (_holds(lexicon.poles, old) and _holds(lexicon.poles, new)):
+    if not (_has_pole(old) and _has_pole(new)):  # nearly always, and quickly seen
         return False
+    before, after = _sides(old), _sides(new)
     return any(
-        _holds(one, old) and _holds(other, new) and not (_holds(one, new) or _holds(other, old))
-        for pair in lexicon.opposites
-        for one, other in (pair, pair[::-1])
+        opposite(side) in after and side not in after and opposite(side) not in before
+        for side in before
     )
 
 
-def _holds(poles: re.Pattern[str], piece: Piece) -> bool:
-    """Whether one of the words stands in a piece, or partly in it."""
+def _has_pole(piece: Piece) -> bool:
+    """Whether a word that has an opposite stands in a piece, or partly in it."""
     text, start, end = piece
-    reach = tokens.load().longest_pole - 1
-    found = poles.finditer(text, max(start - reach, 0), end + reach)
+    lexicon = tokens.load()
+    reach = lexicon.longest_pole - 1
+    found = lexicon.poles.finditer(text, max(start - reach, 0), end + reach)
     return any(match.end() > start and match.start() < end for match in found)
+
+
+def _sides(piece: Piece) -> set[int]:
+    """The sides of all words with an opposite that stand in a piece, or partly in it."""
+    text, start, end = piece
+    lexicon = tokens.load()
+    reach = lexicon.longest_pole
+    found: set[int] = set()
+    for first in range(max(start - reach + 1, 0), end):
+        for last in range(max(first, start) + 1, min(first + reach, len(text)) + 1):
+            found.update(lexicon.sides.get(text[first:last].lower(), ()))
+    return found
 
 
 def check_row(term: str, other: str) -> str | None:

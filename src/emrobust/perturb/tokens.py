@@ -10,7 +10,7 @@ import functools
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,9 +80,10 @@ class Lexicon(NamedTuple):
         units: writing in lower case → unit.
         signs: a vital sign's name in lower case → the sign.
         cues: single characters that are a guarded fact, or a part of one, wherever they stand.
-        opposites: pairs of patterns, of which one text may not change from one to the other.
-        poles: finds any of these.
+        sides: words that have an opposite, in lower case → numbers of the sides they stand for.
+        poles: finds any of these words.
         foes: Chinese characters of these → those of their opposites that they have not in common.
+        polar: all characters of these, in either case.
         longest_pole: characters of the longest.
         forward: finds the words that say something of what stands behind them.
         backward: finds the words that say something of what stands before them.
@@ -97,9 +98,10 @@ class Lexicon(NamedTuple):
     signs: Mapping[str, str]
     units: Mapping[str, str]
     cues: frozenset[str]
-    opposites: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
+    sides: Mapping[str, frozenset[int]]
     poles: re.Pattern[str]
     foes: Mapping[str, frozenset[str]]
+    polar: frozenset[str]
     longest_pole: int
     forward: re.Pattern[str]
     backward: re.Pattern[str]
@@ -169,12 +171,10 @@ def load() -> Lexicon:
         signs=signs,
         units=units,
         cues=frozenset(_NUMERALS).union(word for word in words if len(word) == 1),
-        opposites=tuple(
-            (re.compile(trie(one), re.IGNORECASE), re.compile(trie(other), re.IGNORECASE))
-            for one, other in cues["opposites"].values()
-        ),
+        sides=_sides(cues["opposites"].values()),
         poles=re.compile(trie(poles), re.IGNORECASE),
         foes=_foes(cues["opposites"].values()),
+        polar=frozenset("".join([*map(str.lower, poles), *map(str.upper, poles)])),
         longest_pole=max(map(len, poles)),
         forward=_governing(words, FORWARD),
         backward=_governing(words, BACKWARD),
@@ -183,6 +183,19 @@ def load() -> Lexicon:
         tails=frozenset(word[-2:] for word in (*words, *signs)),
         figures=frozenset(_FIGURES).union(*units, (sign[-1] for sign in signs)),
     )
+
+
+def opposite(side: int) -> int:
+    """The number of the other side of a pair of opposites."""
+    return side ^ 1
+
+
+def _sides(opposites: Iterable[tuple[list[str], list[str]]]) -> dict[str, frozenset[int]]:
+    found: dict[str, frozenset[int]] = {}
+    for side, words in enumerate(chain.from_iterable(opposites)):
+        for word in words:
+            found[word.lower()] = found.get(word.lower(), frozenset()) | {side}
+    return found
 
 
 def _foes(opposites: Iterable[tuple[list[str], list[str]]]) -> dict[str, frozenset[str]]:
