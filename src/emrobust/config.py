@@ -362,7 +362,9 @@ class Train(Section):
         lt=1.0,
         description="of the targets of any loss; absent: the model's own, where no loss is named",
     )
-    adversary: Named | None = Field(None, description="absent: plain training")
+    adversary: Named | None = Field(
+        None, description="none: plain training; absent: the model's own"
+    )
     thresholds: Literal["global", "label"] = "label"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_seconds: float = Field(60.0, gt=0.0)

@@ -73,6 +73,13 @@ def test_the_space_follows_the_project(project):
     assert "train.adversary.alpha" in space
     plain = project.model_copy(update={"train": config.Train()})
     assert not any("adversary" in setting.key for setting in find_space(plain))
+    usual = plain.model_copy(update={"model": config.Model(name="transformer")})
+    assert "train.adversary.epsilon" in [setting.key for setting in find_space(usual)]
+    nearer = change(usual, {"train.adversary.epsilon": 0.5, "train.adversary.alpha": 0.25})
+    assert nearer.train.adversary.model_dump() == {"name": "freelb", "epsilon": 0.5, "alpha": 0.25}
+    off = usual.model_copy(update={"train": config.Train(adversary="none")})
+    assert not any("adversary" in setting.key for setting in find_space(off))
+    assert change(off, {"train.loss": "focal"}).train.adversary.name == "none"
     changed = change(project, {"train.loss": "focal", "train.adversary.alpha": 0.25})
     assert changed.train.loss.name == "focal"
     assert changed.train.adversary.settings() == {"warmup_steps": 0, "alpha": 0.25}

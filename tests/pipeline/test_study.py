@@ -128,12 +128,14 @@ def test_the_papers_study_names_what_cannot_be_had(made, monkeypatch):
     assert "nothing is there to be left out" in paper.row("zh-small-no-back-translation").missing
     assert paper.row("zh-small-da-at").base == "zh-small-plain"
     laid, _ = cells.lay_out(paper, project, 5, {"train": {"epochs": 2}})
-    assert len({cell.name for cell in laid}) == len(laid) == 5 * (3 + 8)
+    assert len({cell.name for cell in laid}) == len(laid) == 5 * (3 + 9)
     assert {cell.project.train.epochs for cell in laid} == {2}
     both = next(cell.project for cell in laid if cell.name == "zh-small-da-at-1")
     assert both.train.loss is not None
     assert both.train.loss.name == "bce_focal"
-    assert both.train.adversary is not None
+    named = {cell.row.key: cell.project.train.adversary for cell in laid}
+    assert named["zh-small-plain"].name == named["zh-small-da"].name == "none"
+    assert named["zh-small-at"].name == named["zh-small-da-at"].name == "freelb"
     assert both.augment.probability > 0
     first = [cell.row.key for cell in laid if cell.seed == 0]
     assert [cell.row.key for cell in laid[: len(first)]] == first

@@ -12,7 +12,7 @@ import torch
 from emrobust import config, registry
 from emrobust.errors import ConfigError
 from emrobust.models.network import Network
-from emrobust.train import adversaries, batches, build, loop, losses, mixup, pace
+from emrobust.train import adversaries, batches, build, estimators, loop, losses, mixup, pace
 from emrobust.train.adversaries import geometry
 from emrobust.train.adversaries.divergence import divergence, symmetric
 from emrobust.train.adversaries.passes import Passes
@@ -22,6 +22,8 @@ NAMES = list(registry.names("adversary"))
 NETWORKS = ("textcnn", "transformer")
 PERTURBING = [n for n in NAMES if adversaries.make({"name": n}).bound is not None]
 LABEL_FREE = ("vat", "smart")
+TEXTS = ["咳嗽三天", "腹痛两天", "发热一天", "咳嗽伴发热"]
+TARGETS = {"multi": np.eye(4, 2) + np.eye(4, 2, -2), "single": ["a", "b", "a", "b"]}
 # Every text is attacked, so that what holds for a text can be seen on each.
 WHOLE = {"partial_fgm": {"share": 1.0}}
 
@@ -322,19 +324,17 @@ def test_small_gradients_have_a_direction_and_none_has_none():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_begins_after_its_warm_up(name, networks, easy):
+@pytest.mark.parametrize("warmup", [6, 100])
+def test_it_begins_after_its_warm_up_at_most_a_third_of_the_steps(name, warmup, networks, easy):
     network = networks["textcnn"].train()
-    adversary = adversaries.make({"name": name, "warmup_steps": 6})
-    evaluate = record(network, easy)
+    adversary = adversaries.make({"name": name, "warmup_steps": warmup})
+    evaluate = replace(record(network, easy), step=5, steps=18)
     early = adversary(network, evaluate.batch, evaluate)
     assert len(evaluate.passes) == 1
     assert float(early) == float(evaluate().detach())
     evaluate.passes.clear()
     adversary(network, evaluate.batch, replace(evaluate, step=6))
     assert len(evaluate.passes) > 1
-    with pytest.raises(ConfigError, match="warmup_steps"):
-        adversary.check(6)
-    adversary.check(7)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -432,6 +432,37 @@ def test_a_project_names_its_adversary_and_tfidf_can_have_none(bert):
     with pytest.raises(ConfigError, match=r"adversary\.epsilon"):
         project = {**values, "model": {"name": "textcnn"}, "train": {"adversary": wrong}}
         build(config.parse(project), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "given", "trained"),
+    [
+        ("transformer", "multi", {}, "freelb"),
+        ("transformer", "single", {}, None),
+        ("textcnn", "multi", {}, None),
+        ("tfidf", "multi", {}, None),
+        ("transformer", "multi", {"adversary": "fgm"}, "fgm"),
+        ("transformer", "multi", {"adversary": "none"}, None),
+        ("tfidf", "multi", {"adversary": "none"}, None),
+    ],
+)
+def test_a_project_that_names_no_adversary_has_the_models_own(model, task, given, trained):
+    source = {"path": "t.csv", "columns": {"record_id": "id", "text": ["t"]}}
+    values = {"source": source, "labels": {"task": task}, "train": given, "model": {"name": model}}
+    project = config.parse(values)
+    found = estimators.components(project).get("train.adversary")
+    assert (found and found["name"]) == trained
+    estimator = build(project, ["a", "b"])
+    if model == "tfidf":
+        return
+    estimator.fit(TEXTS, TARGETS[task])
+    steps = [row for row in estimator.history_ if "adversary_seconds" in row]
+    assert bool(steps) == bool(trained)
+
+
+def test_a_checkpoint_of_ones_own_is_trained_plainly_unless_an_adversary_is_named(bert):
+    settings = registry.settings("model", "transformer", {"checkpoint": str(bert)})
+    assert registry.get("model", "transformer").usual_adversary("multi", settings) is None
 
 
 def test_rdrop_needs_dropout(networks, easy):

@@ -114,6 +114,17 @@ class Network(nn.Module):
         del task, settings
         return 0.0
 
+    @classmethod
+    def usual_adversary(cls, task: str, settings: Mapping[str, Any]) -> str | None:
+        """Name of the adversary where the project file names none; absent: plain training.
+
+        Args:
+            task: ``multi`` or ``single``.
+            settings: complete ones of this network.
+        """
+        del task, settings
+        return None
+
     def by_depth(self) -> list[list[nn.Parameter]]:
         """All parameters by their distance from the output, the head's first.
 

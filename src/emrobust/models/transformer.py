@@ -124,6 +124,12 @@ class Transformer(Network):
         embeds = settings["checkpoint"] == embedded.NAME
         return _SMOOTHING_OF_EMBEDDED if embeds and task == "single" else 0.0
 
+    @classmethod
+    def usual_adversary(cls, task: str, settings: Mapping[str, Any]) -> str | None:
+        """FreeLB where the embedded encoder tells several labels: there it gains (dev/log.md)."""
+        embeds = settings["checkpoint"] == embedded.NAME
+        return "freelb" if embeds and task == "multi" else None
+
     def by_depth(self) -> list[list[nn.Parameter]]:
         """Head, then the encoder's layers from the last to the first, then the embeddings."""
         count = int(self.encoder.config.num_hidden_layers)

@@ -61,7 +61,8 @@ class NeuralClassifier(TextClassifier):
         loss: registered name, or a mapping with ``name`` and the loss's settings; absent: binary
             cross-entropy for multi-label, cross-entropy for single-label.
         label_smoothing: see `config.Train`.
-        adversary: registered name, or a mapping with ``name`` and its settings; absent: none.
+        adversary: registered name, or a mapping with ``name`` and its settings; ``none``: plain
+            training; absent: the network's own.
         thresholds: see `config.Train`.
         precision: of training; predictions are computed in fp32 everywhere, so that
             thresholds tuned on one machine hold on another.
@@ -133,9 +134,9 @@ class NeuralClassifier(TextClassifier):
         checkpoints: Path | None = None,
     ) -> Self:
         """Train; afterwards ``network_`` is there too. See `TextClassifier.fit`."""
-        settings = self._train_settings()
         texts = self._read(X)
         targets = self._learn_targets(texts, y)
+        settings = self._train_settings()
         loss, step = self._new_loss(settings, targets), _new_step(settings)
         toolbox = self._new_toolbox(X, targets, settings)
         self.network_ = self._new_network(texts, targets.shape[1])
@@ -173,9 +174,13 @@ class NeuralClassifier(TextClassifier):
             return self._probabilities(self.network_, self._tokens(self._read(X)))
 
     def _train_settings(self) -> config.Train:
-        return _check(
+        """Checked, and with the adversary that is trained with."""
+        given = _check(
             config.Train, {name: getattr(self, name) for name in config.Train.model_fields}
         )
+        component, own = self._component()
+        chosen = adversaries.choose(given.adversary, component.usual_adversary(self.task_, own))
+        return given.model_copy(update={"adversary": chosen})
 
     def _new_loss(self, settings: config.Train, targets: np.ndarray) -> losses.Loss:
         given = settings.loss.model_dump() if settings.loss else None

@@ -10,7 +10,7 @@ from emrobust import registry, runs
 from emrobust.augment.rules import names_for as perturbations_for
 from emrobust.augment.shares import COMPONENTS, share_out
 from emrobust.augment.toolbox import check_components
-from emrobust.config import Project
+from emrobust.config import Component, Project
 from emrobust.encoder import embedded
 from emrobust.encoder.scoring import CharacterScorer
 from emrobust.errors import ConfigError, RunError
@@ -71,10 +71,23 @@ def components(project: Project) -> dict[str, dict[str, Any]]:
     given = train.loss.model_dump() if train.loss else None
     loss, values = losses.check(project.labels.task, given)
     found["train.loss"] = {"name": loss, **values}
-    if train.adversary is not None:
-        name, values = adversaries.check(train.adversary.model_dump())
+    if (chosen := adversary(project)) is not None:
+        name, values = adversaries.check(chosen.model_dump())
         found["train.adversary"] = {"name": name, **values}
     return found
+
+
+def adversary(project: Project) -> Component | None:
+    """What a project's training is made harder by; None for plain training.
+
+    Raises:
+        ConfigError: wrong settings of the model.
+    """
+    model = registry.get("model", project.model.name)
+    usual = None
+    if issubclass(model, Network):
+        usual = model.usual_adversary(project.labels.task, _model_settings(project))
+    return adversaries.choose(project.train.adversary, usual)
 
 
 def _model_settings(project: Project) -> dict[str, Any]:
@@ -118,7 +131,8 @@ def _normalizer(project: Project) -> Normalizer | None:
 def _check_training(project: Project, *, neural: bool) -> None:
     """Find a wrong loss or adversary before anything long begins."""
     train, name = project.train, project.model.name
-    if train.adversary is not None and not neural:
+    given = adversaries.choose(train.adversary, None)
+    if given is not None and not neural:
         raise ConfigError(
             f"`train.adversary` perturbs word embeddings, and the model `{name}` trains none",
             "Leave it out, or set `model.name` to `textcnn`, `bilstm` or `transformer`.",
@@ -128,8 +142,8 @@ def _check_training(project: Project, *, neural: bool) -> None:
             f"`train.loss` is for neural models; the model `{name}` has its own loss",
             "Leave it out, or set `model.name` to `textcnn`, `bilstm` or `transformer`.",
         )
-    if train.adversary is not None:
-        adversaries.check(train.adversary.model_dump())
+    if given is not None:
+        adversaries.check(given.model_dump())
     _check_augmentation(project, neural=neural)
     losses.check(project.labels.task, train.loss.model_dump() if train.loss else None)
 

@@ -39,7 +39,7 @@ from emrobust.train.checkpoints import Snapshot, State, Tensors
 from emrobust.train.losses import Loss
 from emrobust.train.pace import Pace
 from emrobust.train.processes import Processes
-from emrobust.train.steps import Evaluate, Notes, Remembering, Starting, Step, clean_step
+from emrobust.train.steps import Evaluate, Notes, Remembering, Step, clean_step
 
 # How often the loss is looked at: on a GPU each look waits for the device.
 _LOOK_EVERY = 50
@@ -164,8 +164,6 @@ def train(
         in_a_row=torch.zeros((), device=_device(network)),
         longest=torch.zeros((), device=_device(network)),
     )  # fmt: skip
-    if isinstance(step, Starting):
-        step.check(run.steps)
     _resume(run)
     processes.agree(run.state.step)
     tokens = len(data.tokens.flat) * (settings.epochs - run.state.epoch)

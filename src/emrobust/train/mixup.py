@@ -20,7 +20,7 @@ from emrobust import rng
 from emrobust.errors import ConfigError
 from emrobust.models.network import Network
 from emrobust.train.batches import Batch, send
-from emrobust.train.steps import Evaluate, Remembering, Starting, Step, Tensors
+from emrobust.train.steps import Evaluate, Remembering, Step, Tensors
 
 ALPHA = 0.4
 
@@ -111,11 +111,6 @@ class MixUp:
 
         given = mix_batch(batch, pairs)
         return self.inner(network, given, replace(evaluate, batch=given, lookup=look_up))
-
-    def check(self, steps: int) -> None:
-        """As the inner step does."""
-        if isinstance(self.inner, Starting):
-            self.inner.check(steps)
 
     def state(self) -> Tensors:
         """Of the inner step."""

@@ -296,13 +296,10 @@ def differs(found: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     if any(found.get(name) != facts[name] for name in judged):
         return "other settings or other data"
     # Of a run that is older than these notes nothing can be said.
-    others = [
-        f"`{key}`"
-        for key, settings in facts[COMPONENTS].items()
-        if COMPONENTS in found and found[COMPONENTS].get(key) != settings
-    ]
+    then, now = found.get(COMPONENTS, facts[COMPONENTS]), facts[COMPONENTS]
+    others = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
     if others:
-        return f"other defaults of {', '.join(others)}"
+        return f"other defaults of {', '.join(f'`{key}`' for key in others)}"
     changed = inputs.changed(found.get(INPUTS), facts[INPUTS])
     return f"other content of {', '.join(changed)}" if changed else ""
 

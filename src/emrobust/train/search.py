@@ -15,6 +15,7 @@ from emrobust.models.network import Network
 from emrobust.models.thresholds import macro_f1, tune
 from emrobust.models.transformer import usual_rate
 from emrobust.train import adversaries, losses
+from emrobust.train.estimators import adversary
 
 # A learning rate may be so many times the project's own, or a part of it; likewise ε.
 _RATES = 5.0
@@ -62,8 +63,8 @@ def find_space(project: Project) -> list[Setting]:
     rate = project.train.learning_rate or _usual_rate(project, component)
     space = [Setting("train.learning_rate", "log", rate, rate / _RATES, min(rate * _RATES, 1.0))]
     space.append(_losses(project))
-    if project.train.adversary is not None:
-        space += _of_adversary(project.train.adversary.model_dump())
+    if (chosen := adversary(project)) is not None:
+        space += _of_adversary(chosen)
     if project.labels.task == "multi":
         kinds = ("global", "label")
         space.append(Setting("train.thresholds", "choice", project.train.thresholds, choices=kinds))
@@ -91,8 +92,8 @@ def _losses(project: Project) -> Setting:
     return Setting("train.loss", "choice", own, choices=fitting)
 
 
-def _of_adversary(given: dict[str, Any]) -> list[Setting]:
-    _, settings = adversaries.check(given)
+def _of_adversary(given: config.Component) -> list[Setting]:
+    _, settings = adversaries.check(given.model_dump())
     found = []
     if "epsilon" in settings:
         own = float(settings["epsilon"])
@@ -114,7 +115,8 @@ def change(project: Project, values: Values) -> Project:
             if not (train["loss"] and train["loss"]["name"] == value):
                 train["loss"] = {"name": value}
         elif name.startswith("adversary."):
-            train["adversary"] = {**train["adversary"], name.removeprefix("adversary."): value}
+            named = train["adversary"] or cast("config.Component", adversary(project)).model_dump()
+            train["adversary"] = {**named, name.removeprefix("adversary."): value}
         else:
             train[name] = value
     return project.model_copy(update={"train": config.Train.model_validate(train)})

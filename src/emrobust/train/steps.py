@@ -161,14 +161,6 @@ class Remembering(Protocol):
         """Go on from what `state` gave."""
 
 
-@runtime_checkable
-class Starting(Protocol):
-    """A step that looks at the training before it begins."""
-
-    def check(self, steps: int) -> None:
-        """Refuse a training of so many steps that makes no sense."""
-
-
 def clean_step(network: Network, batch: Batch, evaluate: Evaluate) -> torch.Tensor:
     """One forward and one backward pass."""
     del network, batch

@@ -11,7 +11,22 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from emrobust import registry
+from emrobust.config import Component
 from emrobust.train.adversaries.adversary import Adversary
+
+_NONE = "none"
+
+
+def choose(given: Component | None, usual: str | None) -> Component | None:
+    """The adversary that is trained with; None for plain training.
+
+    Args:
+        given: what the project file names; absent: it says nothing.
+        usual: name of the model's own (`Network.usual_adversary`).
+    """
+    if given is None:
+        return None if usual is None else Component(name=usual)
+    return None if given.name == _NONE else given
 
 
 def make(given: Mapping[str, Any]) -> Adversary:
@@ -38,4 +53,4 @@ def check(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return name, registry.settings("adversary", name, own)
 
 
-__all__ = ["Adversary", "check", "make"]
+__all__ = ["Adversary", "check", "choose", "make"]

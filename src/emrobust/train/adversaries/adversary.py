@@ -9,7 +9,6 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 import torch
 from pydantic import Field
 
-from emrobust.errors import ConfigError
 from emrobust.models.network import Network
 from emrobust.train.adversaries.passes import Passes
 from emrobust.train.batches import Batch
@@ -25,6 +24,8 @@ Warmup = Annotated[int, Field(ge=0)]
 
 # Early gradients are large and say little: an adversary that follows them gives NaN.
 WARMUP_STEPS = 100
+# A short training warms up for this part of its steps, so that the adversary has its turn.
+_LONGEST_WARMUP = 1 / 3
 
 
 class Bound(NamedTuple):
@@ -45,7 +46,7 @@ class Adversary(ABC):
     norm they are: a few hundredths for FreeLB's published settings.
 
     Args:
-        warmup_steps: steps of the run that stay clean.
+        warmup_steps: steps of the run that stay clean, at most a third of them.
     """
 
     source: ClassVar[str] = ""
@@ -55,7 +56,7 @@ class Adversary(ABC):
 
     def __call__(self, network: Network, batch: Batch, evaluate: Evaluate) -> torch.Tensor:
         """One step: gradients accumulate in the network, the weighted loss is given back."""
-        if evaluate.step < self.warmup_steps:
+        if evaluate.step < min(self.warmup_steps, evaluate.steps * _LONGEST_WARMUP):
             return clean_step(network, batch, evaluate)
         began = time.monotonic()
         passes = Passes(network, evaluate)
@@ -72,19 +73,6 @@ class Adversary(ABC):
     def bound(self) -> Bound | None:
         """What δ never exceeds; None where there is no δ."""
         return None
-
-    def check(self, steps: int) -> None:
-        """Refuse a training that ends before the adversary begins.
-
-        Raises:
-            ConfigError: so it is.
-        """
-        if steps <= self.warmup_steps:
-            raise ConfigError(
-                f"the adversary begins after {self.warmup_steps} steps, and the training has"
-                f" {steps}",
-                "Lower `train.adversary.warmup_steps`, or train longer.",
-            )
 
     def state(self) -> Tensors:
         """What it keeps from one step to the next, for checkpoints."""
