@@ -141,6 +141,20 @@ def test_the_papers_study_names_what_cannot_be_had(made, monkeypatch):
     assert [cell.row.key for cell in laid[: len(first)]] == first
 
 
+def test_rows_that_no_table_names_are_shown_all_the_same(made, tmp_path):
+    (tmp_path / "own.toml").write_text(
+        'title = "a"\nzh = "甲"\nbase = "plain"\n[[rows]]\nkey = "tfidf"\nname = "TF-IDF"\n'
+        '[[rows]]\nkey = "cnn"\nname = "TextCNN"\n[[tables]]\nkey = "1"\nen = "b"\nzh = "乙"\n'
+        'measures = ["ece"]\nrows = ["cnn"]\n',
+        encoding="utf-8",
+    )
+    project = config.load(made / "clinic" / clinic.PROJECT)
+    whole = plan.read(str(tmp_path / "own.toml"), project)
+    assert [table.rows for table in whole.tables] == [("cnn",), ("tfidf",)]
+    part = plan.read(str(tmp_path / "own.toml"), project, ["tfidf"])
+    assert [table.rows for table in part.tables] == [("tfidf",)]
+
+
 def test_the_guides_example_is_a_study(made, tmp_path):
     guide = Path(__file__).parents[2] / "docs" / "study.md"
     code = re.compile(r"^```\n(title.*?)^```", re.MULTILINE | re.DOTALL)

@@ -71,6 +71,15 @@ class Table(Section):
     arms: tuple[str, ...] = ()
 
 
+# So that nothing is trained for no eye.
+_REST = Table(
+    key="rest",
+    en="Rows that no table names",
+    zh="未列入各表的行",
+    measures=("macro_f1", "micro_f1", "pr_auc_macro", "noise_macro_f1", "drop"),
+)
+
+
 class _File(Section):
     title: str
     zh: str
@@ -225,7 +234,7 @@ def _lacks(arm: _Arm, project: Project) -> str:
 
 
 def _tables(given: _File, rows: Sequence[Row]) -> tuple[Table, ...]:
-    """Tables whose rows are keys of rows; those without any row are left out."""
+    """Tables whose rows are keys of rows; those without any are left out, rows in none come last."""
     known = {row.key for row in rows}
     found = []
     for table in given.tables:
@@ -233,6 +242,9 @@ def _tables(given: _File, rows: Sequence[Row]) -> tuple[Table, ...]:
         kept = tuple(key for key in keys if key in known)
         if kept:
             found.append(table.model_copy(update={"rows": kept, "arms": ()}))
+    shown = {key for table in found for key in table.rows}
+    if rest := tuple(row.key for row in rows if row.key not in shown):
+        found.append(_REST.model_copy(update={"rows": rest}))
     return tuple(found)
 
 
