@@ -234,7 +234,7 @@ def _lacks(arm: _Arm, project: Project) -> str:
 
 
 def _tables(given: _File, rows: Sequence[Row]) -> tuple[Table, ...]:
-    """Tables whose rows are keys of rows; those without any are left out, rows in none come last."""
+    """Tables whose rows are keys of rows, empty ones left out; rows in none have one at the end."""
     known = {row.key for row in rows}
     found = []
     for table in given.tables:
