@@ -28,6 +28,18 @@ class Cell(NamedTuple):
     paper: str
 
 
+class Measure(NamedTuple):
+    """A measure of a table.
+
+    Attributes:
+        name: in the reader's language.
+        in_paper: whether the paper prints it for a row of this table; without, it has no column.
+    """
+
+    name: str
+    in_paper: bool
+
+
 class Line(NamedTuple):
     """A row of a table."""
 
@@ -41,7 +53,7 @@ class Shown(NamedTuple):
 
     key: str
     title: str
-    measures: list[str]
+    measures: list[Measure]
     lines: list[Line]
 
 
@@ -70,20 +82,22 @@ def markdown(facts: Facts, language: str = "en") -> str:
     w = Words(language, STRINGS)
     parts = [f"# {facts['zh' if language == 'zh' else 'title']}", "", *_notes(facts, w)]
     for table in _tables(facts, w):
-        head = [w("row")]
-        for measure in table.measures:
-            head += [measure, w("difference"), w("paper")]
-        parts += ["", f"## {table.title}", "", _join([*head, w("minutes")])]
-        parts.append(_join(["---"] * (len(head) + 1)))
+        named = [Cell(measure.name, w("difference"), w("paper")) for measure in table.measures]
+        head = _join([w("row"), *_texts(table, named), w("minutes")])
+        parts += ["", f"## {table.title}", "", head]
+        parts.append(_join(["---"] * (head.count("|") - 1)))
         for line in table.lines:
-            cells = [
-                text for cell in line.cells for text in (cell.ours, cell.difference, cell.paper)
-            ]
-            parts.append(_join([line.name, *cells, line.minutes]))
+            parts.append(_join([line.name, *_texts(table, line.cells), line.minutes]))
     for title, lines in ((w("missing"), _missing(facts)), (w("failed"), facts["failed"].items())):
         if lines:
             parts += ["", f"{title}:", "", *(f"- {name}: {why}" for name, why in lines)]
     return "\n".join(parts) + "\n"
+
+
+def _texts(table: Shown, cells: Sequence[Cell]) -> list[str]:
+    """The cells' texts, without the paper's column where a measure has none."""
+    pairs = zip(table.measures, cells, strict=True)
+    return [text for measure, cell in pairs for text in (cell if measure.in_paper else cell[:2])]
 
 
 def _join(cells: Sequence[str]) -> str:
@@ -94,7 +108,8 @@ def _notes(facts: Facts, w: Words) -> list[str]:
     of = facts["about"]
     values = {"seeds": of["seeds"], "level": of["level"], "confidence": f"{of['confidence']:.0%}"}
     quick = [w("quick")] if of["quick"] else []
-    return [*quick, w("about", **values), w("noise")]
+    paper = [w("levels")] if any(row["paper"] for row in facts["rows"].values()) else []
+    return [*quick, w("about", **values), w("noise"), *paper]
 
 
 def _missing(facts: Facts) -> list[tuple[str, str]]:
@@ -106,11 +121,15 @@ def _tables(facts: Facts, w: Words) -> list[Shown]:
         Shown(
             table["key"],
             table["zh" if w.language == "zh" else "en"],
-            [w.known(measure) for measure in table["measures"]],
+            [Measure(w.known(key), _in_paper(facts, table, key)) for key in table["measures"]],
             [_line(facts, facts["rows"][key], table["measures"], w) for key in table["rows"]],
         )
         for table in facts["tables"]
     ]
+
+
+def _in_paper(facts: Facts, table: Facts, measure: str) -> bool:
+    return any(measure in facts["rows"][key]["paper"] for key in table["rows"])
 
 
 def _line(facts: Facts, row: Facts, measures: Sequence[str], w: Words) -> Line:
