@@ -203,21 +203,22 @@ class Piece(NamedTuple):
     start: int
     end: int
 
+    def widened(self, left: int, right: int) -> Piece:
+        """With so many characters more on each side."""
+        return Piece(self.text, max(self.start - left, 0), min(self.end + right, len(self.text)))
+
 
 def turns_round(old: str, new: str) -> bool:
     """Whether one is the opposite of the other: 升高 and 降低."""
-    poles = tokens.load().poles
-    return (
-        poles.search(old) is not None
-        and poles.search(new) is not None
-        and _opposed(Piece(old, 0, len(old)), Piece(new, 0, len(new)))
-    )
+    return _opposed(Piece(old, 0, len(old)), Piece(new, 0, len(new)))
 
 
 @functools.lru_cache(maxsize=65_536)
 def may_turn(old: str, new: str) -> bool:
     """Whether one can be the opposite of the other, or of what it is a part of (急 and 慢)."""
     lexicon = tokens.load()
+    if not lexicon.turning.isdisjoint(old + new):
+        return True
     if lexicon.polar.isdisjoint(old) or lexicon.polar.isdisjoint(new):
         return False
     foes = lexicon.foes
@@ -225,9 +226,10 @@ def may_turn(old: str, new: str) -> bool:
 
 
 def _opposed(old: Piece, new: Piece) -> bool:
-    if not (_has_pole(old) and _has_pole(new)):  # nearly always, and quickly seen
+    if not (_has_pole(old) or _has_pole(new)):  # nearly always, and quickly seen
         return False
-    before, after = _sides(old), _sides(new)
+    left, right = map(max, zip(_overhang(old), _overhang(new), strict=True))
+    before, after = (_sides(piece.widened(left, right)) for piece in (old, new))
     return any(
         opposite(side) in after and side not in after and opposite(side) not in before
         for side in before
@@ -243,16 +245,39 @@ def _has_pole(piece: Piece) -> bool:
     return any(match.end() > start and match.start() < end for match in found)
 
 
-def _sides(piece: Piece) -> set[int]:
-    """The sides of all words with an opposite that stand in a piece, or partly in it."""
+def _poles(piece: Piece) -> dict[tuple[int, int], frozenset[int]]:
+    """The words with an opposite that stand in a piece, or partly in it, and their sides."""
     text, start, end = piece
     lexicon = tokens.load()
     reach = lexicon.longest_pole
-    found: set[int] = set()
-    for first in range(max(start - reach + 1, 0), end):
-        for last in range(max(first, start) + 1, min(first + reach, len(text)) + 1):
-            found.update(lexicon.sides.get(text[first:last].lower(), ()))
-    return found
+    return {
+        (first, last): sides
+        for first in range(max(start - reach + 1, 0), end)
+        for last in range(max(first, start) + 1, min(first + reach, len(text)) + 1)
+        if (sides := lexicon.sides.get(text[first:last].lower()))
+    }
+
+
+def _overhang(piece: Piece) -> tuple[int, int]:
+    """How far such words begin before a piece, and end behind it."""
+    spans = _poles(piece)
+    left = max((piece.start - first for first, _ in spans), default=0)
+    right = max((last - piece.end for _, last in spans), default=0)
+    return max(left, 0), max(right, 0)
+
+
+def _sides(piece: Piece) -> set[int]:
+    """The sides of all these words, but of those inside of one of the other side: 良 of 不良."""
+    spans = _poles(piece)
+    return {
+        side
+        for (first, last), sides in spans.items()
+        for side in sides
+        if not any(
+            start <= first and last <= end and opposite(side) in others
+            for (start, end), others in spans.items()
+        )
+    }
 
 
 def check_row(term: str, other: str) -> str | None:

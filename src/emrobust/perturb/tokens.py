@@ -84,6 +84,7 @@ class Lexicon(NamedTuple):
         poles: finds any of these words.
         foes: Chinese characters of these → those of their opposites that they have not in common.
         polar: all characters of these, in either case.
+        turning: what makes one of them its opposite: 不 of 不良, 欠 of 欠佳.
         longest_pole: characters of the longest.
         forward: finds the words that say something of what stands behind them.
         backward: finds the words that say something of what stands before them.
@@ -102,6 +103,7 @@ class Lexicon(NamedTuple):
     poles: re.Pattern[str]
     foes: Mapping[str, frozenset[str]]
     polar: frozenset[str]
+    turning: frozenset[str]
     longest_pole: int
     forward: re.Pattern[str]
     backward: re.Pattern[str]
@@ -175,6 +177,7 @@ def load() -> Lexicon:
         poles=re.compile(trie(poles), re.IGNORECASE),
         foes=_foes(cues["opposites"].values()),
         polar=frozenset("".join([*map(str.lower, poles), *map(str.upper, poles)])),
+        turning=_turning(cues["opposites"].values()),
         longest_pole=max(map(len, poles)),
         forward=_governing(words, FORWARD),
         backward=_governing(words, BACKWARD),
@@ -206,6 +209,18 @@ def _foes(opposites: Iterable[tuple[list[str], list[str]]]) -> dict[str, frozens
             for character in here - there:
                 found[character] = found.get(character, frozenset()) | (there - here)
     return found
+
+
+def _turning(opposites: Iterable[tuple[list[str], list[str]]]) -> frozenset[str]:
+    return frozenset(
+        character
+        for pair in opposites
+        for one, other in (pair, pair[::-1])
+        for inner in one
+        for word in other
+        if inner in word
+        for character in word.replace(inner, "", 1)
+    )
 
 
 def _governing(words: Mapping[str, tuple[str, str]], kinds: frozenset[str]) -> re.Pattern[str]:
