@@ -93,7 +93,13 @@ def test_words_that_may_be_filled_tell_nothing_and_have_others_beside_them():
 
 
 @pytest.mark.parametrize(
-    "finding", ["咳嗽", "HA", "2型", "LVH", "食纳可", "阵发性", "水样便", "浮肿"]
+    "finding",
+    [
+        *("咳嗽", "HA", "2型", "LVH", "食纳可", "阵发性", "水样便", "浮肿"),
+        *("便中带血", "纳可便调", "停经见红", "未及包块", "PT延长", "AS病史"),
+        *("hepatitis A", "influenza a positive", "severe AS", "pt 35 seconds"),
+        "headache since Monday",
+    ],
 )
 def test_what_no_table_knows_as_a_finding_is_not_hidden(finding):
     assert candidates(finding)[0] == []

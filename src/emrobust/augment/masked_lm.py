@@ -37,7 +37,7 @@ _ANY_WORD = re.compile(r"\w")
 _CHUNK = 1024
 _TOKENS = 8192
 _LONGEST = 512
-_VERSION = 2
+_VERSION = 3
 
 
 class Job(NamedTuple):
@@ -254,7 +254,8 @@ def candidates(text: str) -> tuple[list[tuple[int, int]], int]:
     for word in words.cut(text):
         start, at = at, at + len(word)
         count += _ANY_WORD.search(word) is not None
-        if word.lower() in groups() and not any(taken[start:at]):
+        is_wording = not word.isupper() and word.lower() in groups()
+        if is_wording and not any(taken[start:at]):
             free.append((start, at))
     return free, count
 
