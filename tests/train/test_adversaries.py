@@ -460,6 +460,11 @@ def test_a_project_that_names_no_adversary_has_the_models_own(model, task, given
     assert bool(steps) == bool(trained)
 
 
+def test_plain_training_has_no_settings():
+    with pytest.raises(ConfigError, match="`none` is plain training and has no `epsilon`"):
+        adversaries.choose(config.Component(name="none", epsilon=3), None)
+
+
 def test_a_checkpoint_of_ones_own_is_trained_plainly_unless_an_adversary_is_named(bert):
     settings = registry.settings("model", "transformer", {"checkpoint": str(bert)})
     assert registry.get("model", "transformer").usual_adversary("multi", settings) is None

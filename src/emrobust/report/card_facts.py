@@ -9,7 +9,6 @@ from typing import Any
 from emrobust import runs
 from emrobust.evaluate import Evaluation
 from emrobust.report.words import Words
-from emrobust.train import adversaries
 from emrobust.train import run as training
 from emrobust.train.run import Run
 
@@ -135,10 +134,7 @@ def _training(run: Run, w: Words) -> dict[str, str]:
     if not history:
         return found
     train = project.train
-    # Older runs have noted no components, and had no adversary that the project did not name.
-    named = adversaries.choose(train.adversary, None)
-    noted = run.facts.get(training.COMPONENTS, {"train.adversary": named and named.model_dump()})
-    adversary = (noted.get("train.adversary") or {"name": w("none")})["name"]
+    adversary = training.adversary_of(run.facts) or w("none")
     found |= {
         "training": f"epochs ≤ {train.epochs}, batch {train.batch_size}, adversary: {adversary}",
         "loss": train.loss.name if train.loss else "cross-entropy",

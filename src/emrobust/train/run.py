@@ -28,11 +28,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from emrobust import config, records, runs
-from emrobust.config import Project
+from emrobust.config import Component, Project
 from emrobust.errors import RunError, SplitError
 from emrobust.labels import LabelSet, read_label_set
 from emrobust.models.estimator import TextClassifier
-from emrobust.train import estimators, inputs
+from emrobust.train import adversaries, estimators, inputs
 from emrobust.train.classifier import AUGMENTATION
 from emrobust.train.cost import Meter
 from emrobust.train.processes import Processes
@@ -53,6 +53,7 @@ COMPONENTS = "components"
 INPUTS = "inputs"
 CACHE = "augment.sqlite"
 VERSION = 2
+_ADVERSARY = "train.adversary"
 
 PREDICTION_SCHEMA = pa.schema(
     [
@@ -295,13 +296,30 @@ def differs(found: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     judged = facts.keys() - {COMPONENTS, INPUTS}
     if any(found.get(name) != facts[name] for name in judged):
         return "other settings or other data"
-    # Of a run that is older than these notes nothing can be said.
-    then, now = found.get(COMPONENTS, facts[COMPONENTS]), facts[COMPONENTS]
-    others = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
+    now = facts[COMPONENTS]
+    if COMPONENTS in found:
+        then = found[COMPONENTS]
+        others = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
+    else:  # Of a run that is older than these notes no more can be said.
+        others = [_ADVERSARY] if adversary_of(found) != adversary_of(facts) else []
     if others:
         return f"other defaults of {', '.join(f'`{key}`' for key in others)}"
     changed = inputs.changed(found.get(INPUTS), facts[INPUTS])
     return f"other content of {', '.join(changed)}" if changed else ""
+
+
+def adversary_of(facts: Mapping[str, Any]) -> str | None:
+    """Name of the adversary that a run was trained with; None for plain training.
+
+    Runs older than the note of components had no adversary but the one that the project named.
+    """
+    if COMPONENTS in facts:
+        noted = facts[COMPONENTS].get(_ADVERSARY)
+    else:
+        named = facts["project"]["train"].get("adversary")
+        chosen = adversaries.choose(Component(**named) if named else None, None)
+        noted = chosen and chosen.model_dump()
+    return noted["name"] if noted else None
 
 
 def _fit_once(

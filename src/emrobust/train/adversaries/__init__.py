@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from emrobust import registry
 from emrobust.config import Component
+from emrobust.errors import ConfigError
 from emrobust.train.adversaries.adversary import Adversary
 
 _NONE = "none"
@@ -23,10 +24,20 @@ def choose(given: Component | None, usual: str | None) -> Component | None:
     Args:
         given: what the project file names; absent: it says nothing.
         usual: name of the model's own (`Network.usual_adversary`).
+
+    Raises:
+        ConfigError: settings of plain training.
     """
     if given is None:
         return None if usual is None else Component(name=usual)
-    return None if given.name == _NONE else given
+    if given.name != _NONE:
+        return given
+    if settings := given.settings():
+        raise ConfigError(
+            f"`train.adversary`: `{_NONE}` is plain training and has no `{next(iter(settings))}`",
+            f'Name an adversary, or write adversary = "{_NONE}" alone.',
+        )
+    return None
 
 
 def make(given: Mapping[str, Any]) -> Adversary:
