@@ -13,6 +13,7 @@ from emrobust import clinic, config
 from emrobust.errors import ConfigError, InputError
 from emrobust.pipeline import study
 from emrobust.pipeline.study import cells, plan
+from emrobust.train import estimators
 
 STUDY = """
 title = "Two regularisations"
@@ -163,6 +164,33 @@ def test_the_guides_example_is_a_study(made, tmp_path):
     own = plan.read(str(tmp_path / "own.toml"), config.load(made / "clinic" / clinic.PROJECT))
     assert [row.key for row in own.rows] == ["zh-small-plain", "zh-small-smooth"]
     assert own.tables[0].rows == ("zh-small-plain", "zh-small-smooth")
+
+
+def test_the_shipped_studies_begin_with_plain_training(made):
+    guide = Path(__file__).parents[2] / "docs" / "training.md"
+    blocks = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    (example,) = blocks.findall(guide.read_text(encoding="utf-8"))
+    (made / "hardened.toml").write_text(example, encoding="utf-8")
+    hardened = config.load(made / "hardened.toml")
+    assert hardened.train.loss
+    assert hardened.train.adversary
+    assert hardened.augment.probability
+
+    def recipe(study, key):
+        found = plan.project_of(plan.read(study, hardened).row(key), hardened, 0, {})
+        parts = estimators.components(found)
+        adversary = parts.get("train.adversary", {"name": "none"})["name"]
+        return parts["train.loss"]["name"], adversary, found.augment.probability
+
+    for encoder in ("zh-small", "textcnn"):
+        assert recipe("methods", f"{encoder}-plain") == ("bce", "none", 0.0)
+        assert recipe("methods", f"{encoder}-focal") == ("bce_focal", "none", 0.0)
+        assert recipe("methods", f"{encoder}-at-bce") == ("bce", "freelb", 0.0)
+    assert recipe("paper", "zh-small-da") == ("bce_focal", "none", 0.5)
+    tfidf = plan.project_of(plan.read("paper", hardened).row("tfidf"), hardened, 0, {})
+    assert estimators.adversary(tfidf) is None
+    own = plan.Row(key="a", name="a", settings={})
+    assert plan.project_of(own, hardened, 0, {}).augment.probability
 
 
 def test_the_projects_own_model_holds_where_a_row_names_none(made):

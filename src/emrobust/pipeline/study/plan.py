@@ -19,6 +19,11 @@ _ROOM = Path(__file__).parent
 _FOCAL = {"multi": "bce_focal", "single": "focal"}
 _AUGMENT = tuple(Augment.model_fields)
 Settings = Mapping[str, Any]
+# What a recipe of a study with ``plain`` begins with, whatever the project trains with.
+_PLAIN: Settings = {
+    "train": {"loss": None, "label_smoothing": 0.0, "adversary": {"name": "none"}},
+    "augment": {"probability": 0.0},
+}
 # What a table can show: `evaluation.overall`, and what a study adds to it.
 MEASURES = (
     "macro_f1", "micro_f1", "macro_precision", "macro_recall", "micro_precision", "micro_recall",
@@ -84,6 +89,7 @@ class _File(Section):
     title: str
     zh: str
     base: str
+    plain: bool = False
     rows: tuple[_Single, ...] = ()
     encoders: tuple[_Encoder, ...] = ()
     arms: tuple[_Arm, ...] = ()
@@ -97,6 +103,7 @@ class Row(Section):
         key: the name of its cells.
         name: for readers.
         settings: go over the project's own.
+        plain: without the project's loss, adversary and augmentation.
         focal: with the seed's focal loss.
         base: key of the row that it is measured against.
         paper: measure → mean and standard deviation as printed, in percent.
@@ -106,6 +113,7 @@ class Row(Section):
     key: str
     name: str
     settings: dict[str, Any]
+    plain: bool = False
     focal: bool = False
     base: str | None = None
     paper: dict[str, tuple[float, ...]] = Field({})
@@ -153,7 +161,7 @@ def read(name: str, project: Project, only: Sequence[str] = ()) -> Plan:
         raise ConfigError("\n  - ".join([f"{path} is no study:", *lines])) from None
     if problems := list(_problems(given)):
         raise ConfigError("\n  - ".join([f"{path} has {len(problems)} problem(s):", *problems]))
-    rows = [*map(_single, given.rows), *_families(given, project)]
+    rows = [*_singles(given), *_families(given, project)]
     known = [row.key for row in rows]
     for key in only:
         if key not in known:
@@ -188,11 +196,17 @@ def _unknown(where: str, what: str, given: Iterable[str], known: Sequence[str]) 
             yield f"`{where}`: there is no {what} {name!r}. {did_you_mean(name, known)}"
 
 
-def _single(given: _Single) -> Row:
-    settings, missing = _with_encoder(given.checkpoint, given.settings)
-    return Row(
-        key=given.key, name=given.name, settings=settings, paper=given.paper, missing=missing
-    )
+def _singles(given: _File) -> Iterator[Row]:
+    for row in given.rows:
+        settings, missing = _with_encoder(row.checkpoint, row.settings)
+        yield Row(
+            key=row.key,
+            name=row.name,
+            settings=settings,
+            plain=given.plain,
+            paper=row.paper,
+            missing=missing,
+        )
 
 
 def _families(given: _File, project: Project) -> list[Row]:
@@ -204,6 +218,7 @@ def _families(given: _File, project: Project) -> list[Row]:
                 key=f"{encoder.key}-{arm.key}",
                 name=f"{encoder.name}, {arm.name}",
                 settings=merge(settings, arm.settings),
+                plain=given.plain,
                 focal=arm.focal,
                 base=None if arm.key == given.base else f"{encoder.key}-{given.base}",
                 paper=arm.paper if encoder.paper else {},
@@ -275,7 +290,9 @@ def project_of(row: Row, project: Project, seed: int, overrides: Settings) -> Pr
         settings = merge(settings, {"train": {"loss": {"name": _FOCAL[project.labels.task]}}})
     # A model that the row names is trained with the row's settings alone: others' do not fit it.
     named = "name" in settings.get("model", {})
-    own = project.model_dump(exclude={"model"} if named else None)
+    own: Settings = project.model_dump(exclude={"model"} if named else None)
+    if row.plain:
+        own = merge(own, _PLAIN)
     return config.parse(
         merge(merge(own, settings), {**overrides, "seed": project.seed + seed}),
         f"row {row.key} of the study",
