@@ -145,3 +145,38 @@ def test_a_folder_replaces_the_tables_that_it_has(tmp_path):
     others = [entry for entry in LEXICON.entries if entry.type != "symptom"]
     assert [entry for entry in known.entries if entry.type != "symptom"] == others
     assert set(LEXICON.words) - set(known.words)
+
+
+def test_a_wrong_row_of_ones_own_is_told_apart_from_a_shipped_one(tmp_path):
+    other = next(entry for entry in LEXICON.entries if entry.type == "disease")
+    row = f"脚踝发沉,{other.formal},,,our notes"
+    own = f"formal,synonyms,colloquial,abbreviated,source\n{row}\n"
+    (tmp_path / "symptom.csv").write_text(own, encoding="utf-8")
+    with pytest.raises(ConfigError) as error:
+        lexicon.load(tmp_path)
+    told = f"the shipped disease.csv, line {other.line}"
+    assert f"symptom.csv, line 2: {other.formal!r} is the formal term of {told}" in str(error.value)
+
+
+def test_a_term_of_ones_own_may_be_what_the_shipped_shield_holds(tmp_path):
+    rows = table.cells(table.FOLDER / table.SHIELD, ("word", "reason"))
+    word = next(row["word"] for _, row in rows)
+    own = f"formal,synonyms,colloquial,abbreviated,source\n脚踝发沉,{word},,,our notes\n"
+    (tmp_path / "symptom.csv").write_text(own, encoding="utf-8")
+    assert lexicon.load(tmp_path).owners(word)
+    (tmp_path / "shield.csv").write_text(f"word,reason\n{word},own\n", encoding="utf-8")
+    lexicon.load.cache_clear()
+    with pytest.raises(ConfigError, match=r"- shield\.csv, line 2: the word is a term"):
+        lexicon.load(tmp_path)
+
+
+def test_a_folder_may_hold_a_shield_or_measures_alone(tmp_path):
+    (tmp_path / "shield.csv").write_text("word,reason\n拉肚子药,own\n", encoding="utf-8")
+    known = lexicon.load(tmp_path)
+    assert known.entries == LEXICON.entries
+    assert not [match.form for match in known.find("吃了拉肚子药") if match.form == "拉肚子"]
+    own = "name,formal,colloquial,abbreviated,low,high,low2,high2,not_before,not_after,source\n"
+    own += "steps,走{n}步,,{n}bu,,,,,,,our notes\n"
+    (tmp_path / "measures.csv").write_text(own, encoding="utf-8")
+    assert lexicon.load_measures(tmp_path).find("走300步")
+    assert not lexicon.load_measures(tmp_path).find("体温38.5℃")

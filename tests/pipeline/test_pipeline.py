@@ -404,13 +404,39 @@ def test_a_run_older_than_these_checksums_is_kept(hospital, tmp_path):
         (tmp_path / "config.json").write_text("{}")
         project = config.load(
             hospital / clinic.PROJECT,
-            ["model={name='transformer'}", f"model.checkpoint={checkpoint}"],
+            [
+                "model={name='transformer'}",
+                f"model.checkpoint={checkpoint}",
+                "train.adversary=none",
+            ],
         )
         facts = training.facts_of(project)
         assert set(facts[training.INPUTS]) == set(known)
         folder = tmp_path / "older"
         runs.write_manifest(folder, {"project": facts["project"]})
         training.claim(folder, facts)
+
+
+def test_a_run_older_than_a_models_own_adversary_is_a_plain_one(hospital, tmp_path):
+    project = config.load(hospital / clinic.PROJECT, ["model={name='transformer'}"])
+    facts = training.facts_of(project)
+    older = {"project": facts["project"]}
+    assert training.adversary_of(facts) == "freelb"
+    assert training.adversary_of(older) is None
+    runs.write_manifest(tmp_path / "run", older)
+    with pytest.raises(RunError, match=r"with other defaults of `train\.adversary`"):
+        training.claim(tmp_path / "run", facts)
+
+
+def test_a_wrong_lexicon_is_found_before_the_table_is_read(hospital, tmp_path):
+    own = "formal,synonyms,colloquial,abbreviated,source\n左踝震颤,右踝震颤,,,our notes\n"
+    (tmp_path / "symptom.csv").write_text(own, encoding="utf-8")
+    given = f"augment.perturbations=[{{name='synonym', lexicon='{tmp_path}'}}]"
+    overrides = ["model={name='textcnn'}", "augment.probability=0.5", given]
+    shares = ["augment.back_translation=0", "augment.rules=0.6"]
+    project = config.load(hospital / clinic.PROJECT, [*overrides, *shares])
+    with pytest.raises(ConfigError, match=r"symptom\.csv, line 2"):
+        estimators.build(project, ())
 
 
 def test_english_notes_want_a_masked_lm_of_their_own(hospital, bert):

@@ -64,12 +64,7 @@ def names_for(language: str) -> list[str]:
     ]
 
 
-def check(given: Mapping[str, Any]) -> dict[str, Any]:
-    """One perturbation's complete settings, its name among them.
-
-    Raises:
-        ConfigError: as `Rules` does.
-    """
+def _make(given: Mapping[str, Any]) -> Perturbation:
     own = dict(given)
     name = own.pop("name", None)
     if not isinstance(name, str):
@@ -77,9 +72,5 @@ def check(given: Mapping[str, Any]) -> dict[str, Any]:
             "an item of `augment.perturbations` has no name",
             'Give a name of `emrobust list perturbations`, or { name = "synonym", rate = 0.2 }.',
         )
-    return {"name": name, **registry.settings("perturbation", name, own)}
-
-
-def _make(given: Mapping[str, Any]) -> Perturbation:
-    own = check(given)
-    return cast("type[Perturbation]", registry.get("perturbation", own.pop("name")))(**own)
+    settings = registry.settings("perturbation", name, own)
+    return cast("type[Perturbation]", registry.get("perturbation", name))(**settings)

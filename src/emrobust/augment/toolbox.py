@@ -17,7 +17,7 @@ import numpy as np
 from emrobust import progress
 from emrobust.augment.cache import Cache, key
 from emrobust.augment.pool import Pool
-from emrobust.augment.rules import Request, Rules, check, names_for
+from emrobust.augment.rules import Request, Rules, names_for
 from emrobust.augment.shares import OF_TEXTS, Draws, Lots, probabilities, share_out
 from emrobust.config import Augment
 from emrobust.encoder import embedded
@@ -67,7 +67,6 @@ class Toolbox:
             "at_once": settings.at_once,
             "seed": seed,
         }
-        Rules(**self._rules)  # here and not in a worker it says what is wrong with a setting
         self._masked_lm = self._translator = None
         self._table: dict[str, str] = {}
         self._load_models()
@@ -285,11 +284,10 @@ def check_components(
         its name, and why.
 
     Raises:
-        ConfigError: a perturbation does not exist or has a wrong setting; only one direction of
-            a back-translation is given, or a table as well.
+        ConfigError: a perturbation does not exist, or has a wrong setting or a wrong file; only one
+            direction of a back-translation is given, or a table as well.
     """
-    for given in perturbations(settings):
-        check(given)
+    Rules(perturbations(settings), settings.at_once, 0)
     models = [settings.there, settings.back]
     if (None in models and models != [None, None]) or (
         settings.translations is not None and models != [None, None]

@@ -12,6 +12,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from emrobust.lexicon.table import (
     FOLDER,
+    SHIELD,
     SHORTEST,
     Entry,
     Register,
@@ -24,7 +25,6 @@ from emrobust.lexicon.table import (
     serves,
 )
 
-SHIELD = "shield.csv"
 # What a word in Latin letters may not touch: AGE is no gastroenteritis in [AGE].
 _LATIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_[]")
 
@@ -189,7 +189,10 @@ def load(folder: Path = FOLDER) -> Lexicon:
 
 def _read_shield(folder: Path, terms: set[str]) -> list[str]:
     problems, words = [], []
-    for line, row in cells(find_table(folder, SHIELD), ("word", "reason")):
+    table = find_table(folder, SHIELD)
+    for line, row in cells(table, ("word", "reason")):
+        if row["word"] in terms and table.parent != folder:
+            continue  # the user's own table says more of it, and a term shields what is inside it
         words.append(row["word"])
         if len(row["word"]) < SHORTEST:
             problems.append(f"{SHIELD}, line {line}: the word is shorter than two characters.")

@@ -12,9 +12,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from emrobust.lexicon.table import FOLDER, REGISTERS, Register, cells, fail, words
+from emrobust.lexicon.table import (
+    FOLDER,
+    MEASURES,
+    REGISTERS,
+    Register,
+    cells,
+    fail,
+    find_table,
+    words,
+)
 
-FILE = "measures.csv"
 _COLUMNS = (
     "name",
     *REGISTERS,
@@ -202,11 +210,11 @@ def load_measures(folder: Path = FOLDER) -> Measures:
     """
     rows: list[_Row] = []
     problems: list[str] = []
-    for line, row in cells(folder / FILE, _COLUMNS):
+    for line, row in cells(find_table(folder, MEASURES), _COLUMNS):
         writings: dict[Register, tuple[str, ...]] = {name: words(row[name]) for name in REGISTERS}
-        problems += (f"{FILE}, line {line}: {why}" for why in _wrong(row, writings))
+        problems += (f"{MEASURES}, line {line}: {why}" for why in _wrong(row, writings))
         if any(old.name == row["name"] for old in rows):
-            problems.append(f"{FILE}, line {line}: the name is there twice.")
+            problems.append(f"{MEASURES}, line {line}: the name is there twice.")
         rows.append(
             _Row(
                 row["name"],

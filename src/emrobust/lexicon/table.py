@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple, get_args
 from emrobust.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "tables"
+SHIELD = "shield.csv"
+MEASURES = "measures.csv"
 Type = Literal[
     "symptom",
     "sign",
@@ -32,6 +34,7 @@ Type = Literal[
 Register = Literal["formal", "colloquial", "abbreviated"]
 Use = Literal["train", "test", "all"]
 TYPES: tuple[Type, ...] = get_args(Type)
+TABLES = (*(f"{kind}.csv" for kind in TYPES), SHIELD, MEASURES)
 REGISTERS: tuple[Register, ...] = get_args(Register)
 COLUMNS = ("formal", "synonyms", "colloquial", "abbreviated", "source")
 SHORTEST = 2  # single characters stand inside too many words
@@ -99,8 +102,14 @@ def find_table(folder: Path, name: str) -> Path:
 
 
 def has_tables(folder: Path) -> bool:
-    """Whether a folder holds a table of terms."""
-    return any((folder / f"{kind}.csv").is_file() for kind in TYPES)
+    """Whether a folder holds any table of a lexicon."""
+    return any((folder / name).is_file() for name in TABLES)
+
+
+def where(folder: Path, name: str, line: int) -> str:
+    """A table's line for whoever edits the folder, who has not the shipped tables before them."""
+    shipped = "" if (folder / name).is_file() else "the shipped "
+    return f"{shipped}{name}, line {line}"
 
 
 def read(folder: Path = FOLDER) -> list[Entry]:
@@ -113,15 +122,16 @@ def read(folder: Path = FOLDER) -> list[Entry]:
     if not has_tables(folder):
         raise ConfigError(
             f"{folder} holds no table of a lexicon",
-            f"Give a folder with some of {', '.join(f'{kind}.csv' for kind in TYPES)}.",
+            f"Give a folder with some of {', '.join(TABLES)}.",
         )
     entries: list[Entry] = []
     problems: list[str] = []
     for kind in TYPES:
         for entry in _rows(find_table(folder, f"{kind}.csv"), kind):
             entries.append(entry)
-            problems += (f"{kind}.csv, line {entry.line}: {why}" for why in _problems(entry))
-    problems += _repeats(entries)
+            place = where(folder, f"{kind}.csv", entry.line)
+            problems += (f"{place}: {why}" for why in _problems(entry))
+    problems += _repeats(folder, entries)
     fail(problems)
     return entries
 
@@ -190,7 +200,7 @@ def _problems(entry: Entry) -> Iterator[str]:
             yield f"{form!r} is a single character, which stands inside other words."
 
 
-def _repeats(entries: Iterable[Entry]) -> Iterator[str]:
+def _repeats(folder: Path, entries: Iterable[Entry]) -> Iterator[str]:
     """Formal terms that another row has too, which therefore should be one row."""
     first: dict[str, Entry] = {}
     known = list(entries)
@@ -200,7 +210,5 @@ def _repeats(entries: Iterable[Entry]) -> Iterator[str]:
         for form in entry.forms:
             other = first.get(form)
             if other is not None and other is not entry:
-                yield (
-                    f"{entry.type}.csv, line {entry.line}: {form!r} is the formal term of "
-                    f"{other.type}.csv, line {other.line}."
-                )
+                here, there = (where(folder, f"{of.type}.csv", of.line) for of in (entry, other))
+                yield f"{here}: {form!r} is the formal term of {there}."

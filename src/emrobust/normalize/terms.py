@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from emrobust import lexicon
-from emrobust.lexicon.lexicon import SHIELD
-from emrobust.lexicon.table import FOLDER, REGISTERS, TYPES, Type, has_tables
+from emrobust.lexicon.table import FOLDER, REGISTERS, SHIELD, TYPES, Type, has_tables
 from emrobust.normalize import sections
 from emrobust.normalize.alignment import Edit
 from emrobust.normalize.step import Step, rows, words

@@ -47,11 +47,10 @@ class Colloquial(Perturbation):
         lexicon: Path | None = None,
     ) -> None:
         self.gaps = Gaps(rate)
-        self.ways = _WAYS[direction]
-        known = terms.load(lexicon)
-        self.swaps = terms.join(known.swaps(types, *way, use) for way in self.ways.items())
-        self.table = terms.Table(self.swaps, known)
+        known, ways = terms.load(lexicon), _WAYS[direction]
+        self.swaps = terms.join(known.swaps(types, *way, use) for way in ways.items())
+        self.table = terms.Table(self.swaps, known, ways, lexicon)
 
     def propose(self, text: str, random: Random) -> list[Edit]:
         """See `Perturbation.propose`."""
-        return terms.replace(text, self.table, self.gaps, random, self.ways)
+        return terms.replace(text, self.table, self.gaps, random)

@@ -10,7 +10,7 @@ from random import Random
 
 from emrobust import lexicon
 from emrobust.lexicon import Lexicon, Number, Register
-from emrobust.lexicon.table import fail
+from emrobust.lexicon.table import fail, where
 from emrobust.perturb.edits import Edit
 from emrobust.perturb.guards import check_row
 from emrobust.perturb.perturbation import Gaps
@@ -45,7 +45,7 @@ def load(folder: Path | None) -> Lexicon:
     known = lexicon.load(folder)
     shipped = {entry._replace(line=0) for entry in lexicon.load().entries}
     problems = [
-        f"{entry.type}.csv, line {entry.line}: {reason}"
+        f"{where(folder, f'{entry.type}.csv', entry.line)}: {reason}"
         for entry in known.entries
         if entry._replace(line=0) not in shipped
         for variant in entry.variants
@@ -61,10 +61,23 @@ class Table:
     Args:
         swaps: term of the lexicon → what may stand for it.
         known: the lexicon.
+        ways: register in which a measure stands → register to write; absent: none is written.
+        folder: the user's, whose measures are in the place of the shipped ones.
+
+    Raises:
+        ConfigError: the table of measures is wrong.
     """
 
-    def __init__(self, swaps: Swaps, known: Lexicon) -> None:
+    def __init__(
+        self,
+        swaps: Swaps,
+        known: Lexicon,
+        ways: Mapping[Register, Register] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self.swaps = swaps
+        self.ways = ways or {}
+        self._measures = lexicon.load_measures(folder) if folder else lexicon.load_measures()
         self._spot = known.spot
         self._others = [swaps.get(word, ()) for word in known.words]
         vitals = {word for of in known.entries if of.type == "vital" for word in of.forms}
@@ -82,49 +95,38 @@ class Table:
             if others[number] and not (vital[number] and _VALUE.match(text, end))
         ]
 
+    def measure(self, text: str, candidates: Sequence[Number], which: int) -> Place | None:
+        """A number's measure in another register; None if it is no measure, or has no other."""
+        reading = self._measures.read(text, candidates, which)
+        target = None if reading is None else self.ways.get(reading.register)
+        if reading is None or target is None or not self._measures.has(reading, target):
+            return None
+        written = self._measures.write(reading, target)
+        return reading.start, reading.end, tuple(written[:1] if target == "formal" else written)
 
-def replace(
-    text: str,
-    table: Table,
-    gaps: Gaps,
-    random: Random,
-    ways: Mapping[Register, Register] | None = None,
-) -> list[Edit]:
+
+def replace(text: str, table: Table, gaps: Gaps, random: Random) -> list[Edit]:
     """Edits at some of the terms and measures, each with one of its words.
 
     Args:
         text: the original.
-        table: of the terms.
+        table: of the terms, and of how measures are written.
         gaps: picks among the places.
         random: draws them and their words.
-        ways: register in which a measure stands → register to write; absent: none is written.
     """
     found = table.places(text)
     # Numbers are picked before they are read, since most are not picked.
-    candidates = lexicon.find_numbers(text) if ways else []
+    candidates = lexicon.find_numbers(text) if table.ways else []
     edits = []
     for which in gaps.pick(len(found) + len(candidates), random):
         if which < len(found):
             start, end, words = found[which]
-        elif (place := _measure(text, candidates, which - len(found), ways or {})) is not None:
+        elif (place := table.measure(text, candidates, which - len(found))) is not None:
             start, end, words = place
         else:
             continue
         edits.append(_edit(text, start, end, words[int(random.random() * len(words))]))
     return edits
-
-
-def _measure(
-    text: str, candidates: Sequence[Number], which: int, ways: Mapping[Register, Register]
-) -> Place | None:
-    """A number's measure in another register; None where it is no measure, or has no other."""
-    known = lexicon.load_measures()
-    reading = known.read(text, candidates, which)
-    target = None if reading is None else ways.get(reading.register)
-    if reading is None or target is None or not known.has(reading, target):
-        return None
-    written = known.write(reading, target)
-    return reading.start, reading.end, tuple(written[:1] if target == "formal" else written)
 
 
 def _edit(text: str, start: int, end: int, new: str) -> Edit:

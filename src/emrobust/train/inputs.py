@@ -14,12 +14,11 @@ from emrobust import runs
 from emrobust.config import Project
 from emrobust.encoder import checkpoint, embedded
 from emrobust.errors import ModelError
-from emrobust.lexicon.table import FOLDER
+from emrobust.lexicon.table import TABLES
 from emrobust.normalize import step
 
 # Key of the project file → name of a file → its SHA-256.
 Inputs = dict[str, dict[str, str]]
-_TABLES = sorted(path.name for path in FOLDER.glob("*.csv"))  # of a lexicon
 
 
 def find(project: Project) -> Inputs:
@@ -58,7 +57,7 @@ def _read_by(project: Project) -> Iterator[tuple[str, list[Path]]]:
     if normalize.typos:
         yield "normalize.typos_checkpoint", _weights(normalize.typos_checkpoint)
     if normalize.tables is not None:
-        names = sorted({*(path.name for path in step.FOLDER.iterdir()), *_TABLES})
+        names = sorted({*(path.name for path in step.FOLDER.iterdir()), *TABLES})
         yield "normalize.tables", _there(normalize.tables / name for name in names)
     if project.augment.probability:
         yield from _read_by_augmentation(project)
@@ -73,7 +72,7 @@ def _read_by_augmentation(project: Project) -> Iterator[tuple[str, list[Path]]]:
         yield "augment.back", _weights(given.back)
         yield "augment.translations", _there([given.translations] if given.translations else [])
     if given.rules:
-        for key, names in (("vectors", [""]), ("lexicon", _TABLES)):
+        for key, names in (("vectors", [""]), ("lexicon", TABLES)):
             paths = [of.settings().get(key) for of in given.perturbations]
             files = [Path(path) / name for path in paths if isinstance(path, str) for name in names]
             yield f"augment.perturbations.{key}", _there(files)
