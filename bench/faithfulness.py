@@ -23,7 +23,7 @@ _QUICK = [
     "train.learning_rate=0.01", "labels.top=5", "evaluate.bootstrap=200",
 ]  # fmt: skip
 _WHOLE = [
-    "model.name=transformer", "train.epochs=4", "train.learning_rate=5e-4",
+    "model.name=transformer", "train.adversary=none", "train.epochs=4", "train.learning_rate=5e-4",
     "train.layer_decay=0.9", "train.batch_size=16",
 ]  # fmt: skip
 

@@ -238,6 +238,7 @@ def test_what_cannot_be_attacked_is_said_clearly(single, subjects):
         make(budget=0)
     with pytest.raises(ConfigError, match="zh_combined"):
         attack.find("zh_combine")
+    assert list(attack.select(["zh_combined", "zh_combined"])) == ["zh_combined"]
     with pytest.raises(ConfigError, match="multi-label models"):
         list(attack.run(make(goal="label_dropped"), single, subjects))
     with pytest.raises(ModelError, match="predict_proba"):

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -48,7 +49,7 @@ def test_it_gives_the_numbers_of_its_run(model, runs_of, packages, easy):
     assert own.shape == (len(texts), 4)
     np.testing.assert_allclose(own, expected, atol=1e-5)
     calibrator = evaluation.calibrator_of(run)
-    probability, chosen = loaded.score(texts)
+    probability, chosen = loaded.calibrate(own), loaded.decide(own)
     np.testing.assert_allclose(probability, calibrator.apply(expected), atol=1e-4)
     assert (chosen == decided).mean() > 0.999
     assert loaded.names == run.names
@@ -99,6 +100,16 @@ def test_a_table_gets_sets_and_reasons_of_its_own_coverage(packages, runs_of, tm
         predict(made, table, out, coverage=0.7)
     with pytest.raises(ConfigError, match="promises no coverage"):
         predict(runs_of("tfidf").folder, table, out, coverage=0.9)
+
+
+def test_a_table_without_sets_is_told_why(packages, tmp_path, monkeypatch):
+    made = packages("tfidf").folder
+    loaded = replace(package.load(made), guarantees={})
+    monkeypatch.setattr(package, "load", lambda *_, **__: loaded)
+    (tmp_path / "new.csv").write_text("visit,note\n1,咳嗽三天\n", encoding="utf-8")
+    done = predict(made, tmp_path / "new.csv", tmp_path / "out.jsonl")
+    assert json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))["prediction_set"] == []
+    assert any("too few validation records" in warning for warning in done.notes["warnings"])
 
 
 @pytest.mark.parametrize("model", ["tfidf", "textcnn", "transformer"])

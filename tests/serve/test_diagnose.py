@@ -16,7 +16,8 @@ async def test_it_says_what_the_package_says_and_records_it(client, opened, serv
     assert answer.status_code == 200, answer.text
     found = answer.json()
     loaded = package.load(served_package, threads=1)
-    (probability,), (chosen,) = loaded.score([NOTE])
+    own = loaded.predict_proba([NOTE])
+    (probability,), (chosen,) = loaded.calibrate(own), loaded.decide(own)
     order = np.argsort(-probability)[:3]
     assert [label["label"] for label in found["labels"]] == [loaded.names[k] for k in order]
     assert [label["probability"] for label in found["labels"]] == pytest.approx(

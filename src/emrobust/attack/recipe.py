@@ -85,8 +85,9 @@ def select(wanted: Iterable[str]) -> dict[str, Recipe]:
     found: dict[str, Recipe] = {}
     for one in wanted:
         those = read(Path(one)) if one.endswith(".toml") else {one: find(one)}
-        if twice := those.keys() & found.keys():
-            raise ConfigError(f"two recipes are called {min(twice)!r}", "Rename one of them.")
+        twice = sorted(those.keys() & found.keys())
+        if others := [name for name in twice if those[name] != found[name]]:
+            raise ConfigError(f"two recipes are called {others[0]!r}", "Rename one of them.")
         found |= those
     return found
 

@@ -92,11 +92,6 @@ class Package:
         """Calibrated probabilities [texts, labels]."""
         return probability if self.calibrator is None else self.calibrator.apply(probability)
 
-    def score(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Calibrated probabilities and the decisions uint8, [texts, labels] each."""
-        own = self.predict_proba(texts)
-        return self.calibrate(own), self.decide(own)
-
     def sets(self, own: np.ndarray, target: float) -> np.ndarray:
         """The labels that hold the true ones as often as promised, uint8 [texts, labels].
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,11 @@ from emrobust.package.model import Precision
 from emrobust.package.treatment import open_treatment, quiet
 from emrobust.pipeline import prediction
 from emrobust.pipeline.prediction import Scored
+
+_NO_SETS = (
+    "the package promises no coverage, since the run had too few validation records: the column"
+    " `prediction_set` is empty"
+)
 
 
 def predict(
@@ -100,10 +106,14 @@ def _predict_by_package(
     source, settings = table.source_of(loaded, data), loaded.deid()
     language = loaded.facts["language"]
     treatment = open_treatment(settings, language) if settings.enabled else None
-    return prediction.predict(
+    summary = prediction.predict(
         score, loaded.names, source, out,
         language=language, through=treatment, schema=prediction.SURE_SCHEMA,
     )  # fmt: skip
+    if target is not None:
+        return summary
+    warnings = [*summary.notes.get("warnings", ()), _NO_SETS]
+    return replace(summary, notes={**summary.notes, "warnings": warnings})
 
 
 def _in_set(names: np.ndarray, found: Diagnosis) -> list[str]:
