@@ -21,7 +21,7 @@ _AUGMENT = tuple(Augment.model_fields)
 Settings = Mapping[str, Any]
 # What a recipe of a study with ``plain`` begins with, whatever the project trains with.
 _PLAIN: Settings = {
-    "train": {"loss": None, "label_smoothing": 0.0, "adversary": {"name": "none"}},
+    "train": {"loss": None, "label_smoothing": None, "adversary": {"name": "none"}},
     "augment": {"probability": 0.0},
 }
 # What a table can show: `evaluation.overall`, and what a study adds to it.
