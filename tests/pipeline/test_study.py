@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -111,6 +112,25 @@ def test_cells_are_runs_that_share_a_split_and_are_trained_once(made, capsys):
     assert not other.rows["weak"].scores
     assert "other settings or other data" in other.failed["weak-1"]
     assert [(folder / "manifest.json").stat().st_mtime_ns for folder in folders] == times
+
+
+def test_a_damaged_cell_takes_no_other_from_the_page(made, tmp_path):
+    shutil.copytree(made / "out", tmp_path / "out")
+    thresholds = tmp_path / "out" / cells.CELLS / "strong-1" / "thresholds.json"
+    thresholds.write_text("[]", encoding="utf-8")
+    project = made / "clinic" / clinic.PROJECT
+    size = study.Size(seeds=2, parallel=2, only=("weak", "strong"))
+    found = study.run(str(made / "two.toml"), tmp_path / "out", project, (), size)
+    assert len(found.rows["weak"].scores["macro_f1"]) == 2
+    assert len(found.rows["strong"].scores["macro_f1"]) == 1
+    assert "thresholds.json was changed" in found.failed["strong-1"]
+    assert "thresholds.json was changed" in (tmp_path / "out" / study.MARKDOWN).read_text("utf-8")
+
+
+def test_cross_validation_is_refused_before_anything_is_trained(made, tmp_path):
+    with pytest.raises(ConfigError, match=r"`split\.folds` has no test split"):
+        study.run("methods", tmp_path / "out", made / "clinic" / clinic.PROJECT, ["split.folds=3"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_training_ends_with_the_study_that_started_it(made, tmp_path):

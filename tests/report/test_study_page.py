@@ -13,6 +13,7 @@ ROW = {"key": "a", "name": "plain", "seconds": 90.0, "missing": "", "scores": {}
 FACTS = {
     "title": "A study",
     "zh": "研究",
+    "base": "as it was",
     "about": {"seeds": 2, "level": 0.05, "confidence": 0.95, "quick": False},
     "rows": {
         "a": ROW | {"scores": {"macro_f1": [0.5, 0.6], "ece": [0.01, 0.02]}},
@@ -53,7 +54,7 @@ def test_a_measure_the_paper_prints_has_a_column_and_no_other(compared):
     assert "levels cannot" in page
     text = study_page.markdown(compared)
     head, *lines = (line for line in text.splitlines() if line.startswith("|"))
-    named = [own, "difference to plain", paper, "ECE", "difference to plain"]
+    named = [own, "difference to as it was", paper, "ECE", "difference to as it was"]
     assert head == f"| Model | {' | '.join(named)} | minutes of training |"
     assert lines == [
         "| --- | --- | --- | --- | --- | --- | --- |",

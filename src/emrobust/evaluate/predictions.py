@@ -47,6 +47,10 @@ class Predictions:
         """The number of records."""
         return len(self.truth)
 
+    def patients_in(self, rows: NDArray[np.bool_]) -> int:
+        """How many different patients some records are of; ``rows``: [n]."""
+        return len(np.unique(self.patient[rows]))
+
 
 def gather(
     truth: ArrayLike,

@@ -161,7 +161,6 @@ def compare_recipes(
     *,
     settings: config.Evaluate,
     seed: int = 0,
-    measures: Sequence[str] = MEASURES,
     level: float = 0.05,
 ) -> Significance:
     """The last recipe against every other, over all their seeds.
@@ -170,7 +169,6 @@ def compare_recipes(
         recipes: recipe → its runs' predictions of the same records in the same order.
         settings: draws (at least 2), confidence and bins.
         seed: of the bootstrap.
-        measures: what to compare.
         level: of significance.
 
     Raises:
@@ -201,17 +199,17 @@ def compare_recipes(
             for score, draws in zip(scores[name], drawn[name], strict=True)
         ]
         for name in recipes
-        for measure in measures
+        for measure in MEASURES
     }
     raw = [
         contrast((other, last), measure, sides[other, measure], sides[last, measure], settings)
         for other in others
-        for measure in measures
+        for measure in MEASURES
     ]
     claims = correct(raw, level)
     return Significance(
         recipes={
-            name: {measure: spread([of[measure] for of in runs]) for measure in measures}
+            name: {measure: spread([of[measure] for of in runs]) for measure in MEASURES}
             for name, runs in scores.items()
         },
         claims=claims,

@@ -70,6 +70,7 @@ def html(facts: Facts, language: str = "zh") -> str:
         w=w,
         title=facts["zh" if language == "zh" else "title"],
         tables=_tables(facts, w),
+        base=facts["base"],
         notes=_notes(facts, w),
         missing=_missing(facts),
         failed=sorted(facts["failed"].items()),
@@ -82,7 +83,10 @@ def markdown(facts: Facts, language: str = "en") -> str:
     w = Words(language, STRINGS)
     parts = [f"# {facts['zh' if language == 'zh' else 'title']}", "", *_notes(facts, w)]
     for table in _tables(facts, w):
-        named = [Cell(measure.name, w("difference"), w("paper")) for measure in table.measures]
+        named = [
+            Cell(measure.name, w("difference", base=facts["base"]), w("paper"))
+            for measure in table.measures
+        ]
         head = _join([w("row"), *_texts(table, named), w("minutes")])
         parts += ["", f"## {table.title}", "", head]
         parts.append(_join(["---"] * (head.count("|") - 1)))

@@ -31,7 +31,7 @@ from emrobust.evaluate.slices.fairness import gap_draws
 from emrobust.evaluate.slices.groups import Aspects
 
 _DEPTH = 3
-_SHARE, _LEAST = 0.02, 20  # of a group in each half, and of a word
+_SHARE, _LEAST = 0.02, 20  # patients of a group and of the others in each half, and of a word
 _WORDS = 300
 _GROUPS = 10
 _ALIKE = 0.5  # groups that share more of their records are one
@@ -127,7 +127,7 @@ def discover(
         )
     half = rng.generator(seed, "discovery half").permutation(of.patients) % 2
     finding = half[of.patient] == 0
-    features = _features(aspects, texts, language, finding)
+    features = _features(aspects, texts, language, np.where(finding, of.patient, -1))
     candidates = _candidates(features, _errors(of), finding, seed)
     groups = _measure(of, features, candidates, ~finding, settings=settings, seed=seed)
     groups.sort(key=lambda group: (not group.confirmed, group.gap))
@@ -141,7 +141,9 @@ def _errors(of: Predictions) -> Floats:
     return np.asarray(np.where(either == 0, 0.0, 1 - ratio(2 * both, either)))
 
 
-def _features(aspects: Aspects, texts: Sequence[str], language: str, finding: Mask) -> _Features:
+def _features(
+    aspects: Aspects, texts: Sequence[str], language: str, patient: NDArray[np.int64]
+) -> _Features:
     columns: list[Mask] = []
     names: list[tuple[str, str]] = []
     for aspect, values in aspects.items():
@@ -149,7 +151,7 @@ def _features(aspects: Aspects, texts: Sequence[str], language: str, finding: Ma
             columns.append(np.array([one == value for one in values], dtype=bool))
             names.append((aspect, value))
     found = [_words(text, language) for text in texts]
-    for word in _common(found, finding):
+    for word in _common(found, patient):
         columns.append(np.array([word in of_text for of_text in found], dtype=bool))
         names.append(("word", word))
     matrix = np.stack(columns, axis=1) if columns else np.zeros((len(texts), 0), dtype=bool)
@@ -162,15 +164,15 @@ def _words(text: str, language: str) -> set[str]:
     return {match.form for match in lexicon.load().find(text)}
 
 
-def _common(found: Sequence[set[str]], finding: Mask) -> list[str]:
-    """Words in enough texts of the half that finds, the most frequent first."""
-    counts: dict[str, int] = {}
-    for inside, words in zip(finding, found, strict=True):
-        for word in words if inside else ():
-            counts[word] = counts.get(word, 0) + 1
-    least = max(_LEAST, _SHARE * int(finding.sum()))
-    often = [word for word, n in counts.items() if n >= least]
-    return sorted(often, key=lambda word: (-counts[word], word))[:_WORDS]
+def _common(found: Sequence[set[str]], patient: NDArray[np.int64]) -> list[str]:
+    """Words of enough patients, the most frequent first; patients below 0 don't count."""
+    having: dict[str, set[int]] = {}
+    for who, words in zip(patient.tolist(), found, strict=True):
+        for word in words if who >= 0 else ():
+            having.setdefault(word, set()).add(who)
+    least = max(_LEAST, _SHARE * len(np.unique(patient[patient >= 0])))
+    often = [word for word, patients in having.items() if len(patients) >= least]
+    return sorted(often, key=lambda word: (-len(having[word]), word))[:_WORDS]
 
 
 def _candidates(
@@ -241,8 +243,11 @@ def _measure(
             column = features.matrix[:, place[condition.aspect, condition.value]]
             inside &= column == condition.holds
         insides.append(inside)
-    keep = [c for c, inside in enumerate(insides) if inside.sum() >= _LEAST]
-    sides = [(insides[c], measuring & ~insides[c]) for c in keep]
+    both = [(inside, measuring & ~inside) for inside in insides]
+    keep = [
+        c for c, sides in enumerate(both) if min(of.patients_in(side) for side in sides) >= _LEAST
+    ]
+    sides = [both[c] for c in keep]
     drawn = gap_draws(of, sides, settings, seed)
     raw = []
     for number, (inside, outside) in enumerate(sides):
@@ -254,7 +259,7 @@ def _measure(
         Found(
             conditions=_shortened(candidates[c]),
             n=int(sides[number][0].sum()),
-            patients=len(np.unique(of.patient[sides[number][0]])),
+            patients=of.patients_in(sides[number][0]),
             share=float(sides[number][0].sum() / measuring.sum()),
             micro_f1=micro,
             gap=gap,

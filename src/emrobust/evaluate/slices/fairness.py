@@ -23,7 +23,7 @@ from emrobust.evaluate.predictions import Predictions
 from emrobust.evaluate.significance import holm
 from emrobust.evaluate.slices.groups import Aspects, ordered
 
-# Groups with fewer records or patients are listed, and not judged.
+# Groups of fewer patients, or with fewer beside them, are listed, and not judged.
 LEAST = 30
 # Labels are called common from the first of these counts of training records, rare below the last.
 _COMMON, _RARE = 500, 100
@@ -203,8 +203,8 @@ def _group(of: Predictions, side: Side, drawn: Floats | None, confidence: float)
     f1, cases = metrics.f1(counts), counts.tp + counts.fn
     micro = float(metrics.f1(counts.total()))
     gap = micro - float(metrics.f1(others.total()))
-    patients = len(np.unique(of.patient[inside]))
-    judged = min(int(inside.sum()), int(outside.sum()), patients) >= LEAST
+    patients = of.patients_in(inside)
+    judged = min(patients, of.patients_in(outside)) >= LEAST
     differences = None if drawn is None or not judged else intervals.centred(drawn, gap)
     return Group(
         aspect=aspect,

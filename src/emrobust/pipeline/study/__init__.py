@@ -93,6 +93,12 @@ def run(
             f"{project.evaluate.bootstrap}",
             "Leave it out, or give 1000.",
         )
+    if project.split.folds:
+        raise ConfigError(
+            "a study measures every training on the same test records, and `split.folds` has no"
+            " test split",
+            "Leave it out of the project file.",
+        )
     study = plan.read(name, project, size.only)
     laid, missing = cells.lay_out(study, project, seeds, over)
     prepare(project, out / cells.DATA)

@@ -121,10 +121,14 @@ class Row(Section):
 
 
 class Plan(Section):
-    """A study: every row once, and the tables that show them by key."""
+    """A study: every row once, and the tables that show them by key.
+
+    ``base``: name of the arm that the others are compared with.
+    """
 
     title: str
     zh: str
+    base: str
     rows: tuple[Row, ...] = Field(min_length=1)
     tables: tuple[Table, ...]
 
@@ -167,7 +171,9 @@ def read(name: str, project: Project, only: Sequence[str] = ()) -> Plan:
         if key not in known:
             raise ConfigError(f"{name} has no row {key!r}", did_you_mean(key, known))
     kept = tuple(row for row in rows if not only or row.key in only)
-    return Plan(title=given.title, zh=given.zh, rows=kept, tables=_tables(given, kept))
+    base = next((arm.name for arm in given.arms if arm.key == given.base), given.base)
+    tables = _tables(given, kept)
+    return Plan(title=given.title, zh=given.zh, base=base, rows=kept, tables=tables)
 
 
 def _problems(given: _File) -> Iterator[str]:

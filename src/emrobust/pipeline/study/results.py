@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from emrobust import progress, records, runs
 from emrobust.config import Project
-from emrobust.errors import EmrobustError
-from emrobust.evaluate import evaluation, metrics, significance, suites
+from emrobust.errors import RunError
+from emrobust.evaluate import evaluation, intervals, metrics, significance, suites
 from emrobust.evaluate import run as measuring
 from emrobust.evaluate.predictions import Predictions
 from emrobust.evaluate.significance import Claim, Scored
@@ -29,7 +29,7 @@ SUITES = "suites"
 NOISE = "noise-paper"
 LEVEL = 0.05
 COMPARED = ("macro_f1", "micro_f1", "pr_auc_macro", "ece")
-UNDER_NOISE = ("noise_macro_f1", "noise_micro_f1", "clean_macro_f1", "drop")
+UNDER_NOISE = ("noise_macro_f1", "noise_micro_f1", "drop")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Results:
 
     Attributes:
         title, zh: of the study.
+        base: name of the arm that the others are compared with.
         about: facts: records, seeds, seed, environment.
         rows: by key.
         tables: which rows are shown where.
@@ -72,6 +73,7 @@ class Results:
 
     title: str
     zh: str
+    base: str
     about: Mapping[str, Any]
     rows: Mapping[str, RowResult]
     tables: Sequence[Table]
@@ -108,21 +110,21 @@ def collect(
         trouble: row → why it has no cells; cell → why it has no run.
         out: the study's folder.
         quick: the study was made to see that it runs; its page says so.
-
-    Raises:
-        RunError: a cell's folder was changed.
     """
-    missing, failed = trouble
+    missing, failed = trouble[0], dict(trouble[1])
     data = out / DATA
     noise = _noise(project, data, out)
     done = [cell for cell in cells if cell.name not in failed]
-    loaded: dict[str, list[Run]] = {}
     measured: dict[str, list[Measured]] = {}
     with progress.track("measuring the study", len(done), "cells") as advance:
         for cell in done:
-            run = training.load(out / CELLS / cell.name)
-            loaded.setdefault(cell.row.key, []).append(run)
-            measured.setdefault(cell.row.key, []).append(_cell(run, noise, project, out / MEASURED))
+            try:
+                run = training.load(out / CELLS / cell.name)
+            except RunError as error:  # of another version, or changed since
+                failed[cell.name] = error.message
+            else:
+                own = measured.setdefault(cell.row.key, [])
+                own.append(_cell(run, noise, project, out / MEASURED))
             advance(1)
     rows = {
         row.key: _row(row, measured.get(row.key, []), _why(row, cells, missing, failed))
@@ -136,8 +138,9 @@ def collect(
         "confidence": project.evaluate.confidence,
         **runs.environment(),
     }
-    claims = _claims(study, project, loaded, measured)
-    return Results(study.title, study.zh, about, rows, study.tables, claims, failed)
+    claims = _claims(study, project, measured)
+    base = study.base
+    return Results(study.title, study.zh, base, about, rows, study.tables, claims, failed)
 
 
 def _why(
@@ -162,7 +165,7 @@ def _noise(project: Project, data: Path, out: Path) -> suites.Suite:
 
 
 class Measured(NamedTuple):
-    """A cell's scores, and those under noise in the study's draws of patients."""
+    """A cell's scores, and those that are compared in the study's draws of patients."""
 
     scores: Mapping[str, float]
     draws: Mapping[str, Sequence[float]]
@@ -179,6 +182,7 @@ def _cell(run: Run, noise: suites.Suite, project: Project, place: Path) -> Measu
         "run": runs.checksum(run.folder / runs.MANIFEST),
         "noise": runs.checksum(noise.path),
         "draws": [project.evaluate.bootstrap, project.seed],
+        "compared": [*COMPARED, *UNDER_NOISE],
     }
     kept = runs.read_json(file) if file.is_file() else {}
     if kept.get("facts") != facts:
@@ -209,15 +213,22 @@ def _score(run: Run, noise: suites.Suite, project: Project) -> Measured:
     history = runs.read_json(run.folder / training.HISTORY)
     if history and "seconds" in history[-1]:
         scores["seconds"] = history[-1]["seconds"]
-    return Measured(scores, _draw(sides, project) if suite.labels else {})
+    draws = _draw(standard.predictions, project)
+    return Measured(scores, draws | _draw_noise(sides, project) if suite.labels else draws)
 
 
-def _draw(sides: tuple[Predictions, Predictions], project: Project) -> dict[str, list[float]]:
-    """Scores on the noisy records and on the same as they were written, draw by draw."""
+def _draw(of: Predictions, project: Project) -> dict[str, list[float]]:
+    """Scores on the test records, draw by draw."""
+    given = project.evaluate
+    drawn = intervals.resample(of, resamples=given.bootstrap, seed=project.seed, bins=given.bins)
+    return {name: drawn.scores[name].tolist() for name in COMPARED}
+
+
+def _draw_noise(sides: tuple[Predictions, Predictions], project: Project) -> dict[str, list[float]]:
+    """Scores on the noisy records, and the drop from the same as they were written."""
     clean, noisy = suites.draw(sides, project.evaluate, project.seed)
     drop = metrics.ratio(clean["macro_f1"] - noisy["macro_f1"], clean["macro_f1"])
     return {
-        "clean_macro_f1": clean["macro_f1"].tolist(),
         "noise_macro_f1": noisy["macro_f1"].tolist(),
         "noise_micro_f1": noisy["micro_f1"].tolist(),
         "drop": drop.tolist(),
@@ -233,40 +244,21 @@ def _row(row: Row, found: Sequence[Measured], missing: str) -> RowResult:
 
 
 def _claims(
-    study: Plan,
-    project: Project,
-    loaded: Mapping[str, Sequence[Run]],
-    measured: Mapping[str, Sequence[Measured]],
+    study: Plan, project: Project, measured: Mapping[str, Sequence[Measured]]
 ) -> tuple[Claim, ...]:
     """Each row with enough seeds against its base; one Holm correction over all of them."""
     raw: list[Claim] = []
     for row in study.rows:
-        if row.base and min(len(loaded.get(key, ())) for key in (row.base, row.key)) > 1:
-            names = (row.base, row.key)
-            raw += _compare(names, project, loaded)
-            raw += _compare_under_noise(names, project, measured)
+        if row.base and min(len(measured.get(key, ())) for key in (row.base, row.key)) > 1:
+            raw += _compare((row.base, row.key), project, measured)
     return significance.correct(raw, LEVEL)
 
 
 def _compare(
-    names: tuple[str, str], project: Project, loaded: Mapping[str, Sequence[Run]]
-) -> Sequence[Claim]:
-    recipes = {key: [measuring.read(run).predictions for run in loaded[key]] for key in names}
-    try:
-        said = significance.compare_recipes(
-            recipes, settings=project.evaluate, seed=project.seed, measures=COMPARED
-        )
-    except EmrobustError:
-        return ()
-    return [replace(claim, reason="") for claim in said.claims]
-
-
-def _compare_under_noise(
     names: tuple[str, str], project: Project, measured: Mapping[str, Sequence[Measured]]
-) -> Sequence[Claim]:
-    """The differences on the noisy records; none where a cell has no score there."""
+) -> list[Claim]:
+    """The differences of what every cell of both has a score of."""
     both = [cell for name in names for cell in measured[name]]
-    known = [of for of in UNDER_NOISE if all(of in c.draws and of in c.scores for c in both)]
     return [
         significance.contrast(
             names,
@@ -275,5 +267,6 @@ def _compare_under_noise(
             [cell.scored(measure) for cell in measured[names[1]]],
             project.evaluate,
         )
-        for measure in known
+        for measure in (*COMPARED, *UNDER_NOISE)
+        if all(measure in cell.draws and measure in cell.scores for cell in both)
     ]
