@@ -142,6 +142,12 @@ def test_the_card_says_what_is_known_and_what_is_open(made, tmp_path):
     again = write_card(made / "run", tmp_path, tmp_path / "mine.toml", language="zh")
     assert not again.tripod[18].open
     assert "Two &lt;patients&gt;" in (tmp_path / model_card.HTML).read_text(encoding="utf-8")
+    # The file that was written is filled in further and given back.
+    still = tomllib.loads((tmp_path / model_card.OPEN).read_text(encoding="utf-8"))["answers"]
+    assert still.pop("19") == "Two <patients>"
+    assert set(still) == {item.key for item in again.open}
+    third = write_card(made / "run", tmp_path, tmp_path / model_card.OPEN, language="zh")
+    assert third.tripod == again.tripod
     (tmp_path / "mine.toml").write_text('[answers]\n"28" = "x"\n', encoding="utf-8")
     with pytest.raises(ConfigError, match="28"):
         write_card(made / "run", tmp_path, tmp_path / "mine.toml")

@@ -118,10 +118,17 @@ def test_a_spreadsheet_comes_back_with_what_was_filled_in(tmp_path):
     writer.writeheader()
     writer.writerows(rows)
     path = write(tmp_path / "sheet.csv", handle.getvalue())
-    found = review.read(path, "", NAMES, single=False)
+    known = {"7": ["cold"], "-8": ["cold"], "9": ["heart"]}
+    found = review.read(path, "", known, NAMES, single=False)
     assert found == {"7": ["skin", "heart"], "-8": ["cold"]}
     with pytest.raises(LabelError, match="2 labels"):
-        review.read(path, "", NAMES, single=True)
+        review.read(path, "", known, NAMES, single=True)
+    with pytest.raises(InputError, match="other records"):
+        review.read(path, "", known | {"7": ["heart"]}, NAMES, single=False)
+    write(path, handle.getvalue().replace("skin; heart", "请核对：左侧胸痛"))
+    with pytest.raises(LabelError, match="entry 1: a label is not in") as error:
+        review.read(path, "", known, NAMES, single=False)
+    assert "胸痛" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +151,7 @@ def test_corrections_that_do_not_fit_are_refused(tmp_path, change, error, says):
         ],
     }
     path = write(tmp_path / "good.json", json.dumps(good))
-    assert review.read(path, "abc", NAMES, single=True) == {"1": ["cold"]}
+    assert review.read(path, "abc", {}, NAMES, single=True) == {"1": ["cold"]}
     path = write(tmp_path / "bad.json", json.dumps(good | change))
     with pytest.raises(error, match=says):
-        review.read(path, "abc", NAMES, single=False)
+        review.read(path, "abc", {}, NAMES, single=False)

@@ -213,7 +213,8 @@ def correct(data: Path, corrections: Path, out: Path) -> int:
         raise InputError(f"{out} exists", "Give a new folder with --out.")
     rows, label_set, checksum = _read(data)
     single = label_set.task == "single"
-    wanted = review.read(corrections, checksum, label_set.names, single=single)
+    known = dict(zip(rows.record_id, rows.labels, strict=True))
+    wanted = review.read(corrections, checksum, known, label_set.names, single=single)
     unknown = len(set(wanted) - set(rows.record_id))
     if unknown:
         raise InputError(

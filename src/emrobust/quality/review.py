@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -94,12 +94,20 @@ def _cell(value: str) -> str:
     return f"'{value}" if value.startswith(_FORMULA) else value
 
 
-def read(path: Path, data: str, names: Collection[str], *, single: bool) -> dict[str, list[str]]:
+def read(
+    path: Path,
+    data: str,
+    known: Mapping[str, Sequence[str]],
+    names: Collection[str],
+    *,
+    single: bool,
+) -> dict[str, list[str]]:
     """Reviewed record → its labels, from a sheet's JSON or a filled-in CSV.
 
     Args:
         path: of the corrections.
         data: checksum of the records that are to be corrected.
+        known: record → its labels, of these.
         names: the label set.
         single: whether a record has exactly one label.
 
@@ -108,7 +116,7 @@ def read(path: Path, data: str, names: Collection[str], *, single: bool) -> dict
             none is reviewed.
         LabelError: a label is not in the label set, or a single-label record has not one.
     """
-    found = list(_read_csv(path) if path.suffix == ".csv" else _read_json(path, data))
+    found = list(_read_csv(path, known) if path.suffix == ".csv" else _read_json(path, data))
     corrected: dict[str, list[str]] = {}
     for number, (record_id, labels) in enumerate(found, start=1):
         if record_id in corrected:
@@ -129,7 +137,7 @@ def _check(
     for label in labels:
         if label not in names:
             raise LabelError(
-                f"{path}, entry {number}: {label!r} is not in the label set of {len(names)}",
+                f"{path}, entry {number}: a label is not in the label set of {len(names)}",
                 did_you_mean(label, names),
             )
     if single and len(labels) != 1:
@@ -152,30 +160,44 @@ def _read_json(path: Path, data: str) -> Iterator[tuple[str, tuple[str, ...]]]:
             "Export it again with the button on the sheet.",
         ) from None
     if given.data != data:
-        raise InputError(
-            f"{path} was made from other records than these",
-            "Give the prepared folder that the sheet was made from.",
-        )
+        raise _other_records(path)
     yield from ((of.record_id, of.labels) for of in given.records if of.reviewed)
 
 
-def _read_csv(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _other_records(path: Path) -> InputError:
+    return InputError(
+        f"{path} was made from other records than these",
+        "Give the prepared folder that the sheet was made from.",
+    )
+
+
+def _read_csv(
+    path: Path, known: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             reader = csv.DictReader(handle)
-            missing = {"record_id", "corrected"} - set(reader.fieldnames or ())
+            missing = {"record_id", "labels", "corrected"} - set(reader.fieldnames or ())
             if missing:
                 raise InputError(
                     f"{path} lacks the column(s) {', '.join(sorted(missing))}",
                     "Give back the sheet with its header as it was.",
                 )
             for row in reader:
-                labels = (row["corrected"] or "").split(SEPARATOR)
-                cleaned = tuple(label.strip().removeprefix("'") for label in labels)
-                if any(cleaned):
-                    number = (row["record_id"] or "").strip().removeprefix("'")
-                    yield number, tuple(filter(None, cleaned))
+                corrected, given = (_labels(row[name]) for name in ("corrected", "labels"))
+                if not corrected:
+                    continue
+                number = (row["record_id"] or "").strip().removeprefix("'")
+                # Tables that count from 1 share their numbers, and not their labels.
+                if number in known and sorted(known[number]) != sorted(given):
+                    raise _other_records(path)
+                yield number, corrected
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error):
         raise InputError(f"{path} is not UTF-8 CSV", "Save it as “CSV UTF-8”.") from None
+
+
+def _labels(cell: str | None) -> tuple[str, ...]:
+    cleaned = (label.strip().removeprefix("'") for label in (cell or "").split(SEPARATOR))
+    return tuple(filter(None, cleaned))

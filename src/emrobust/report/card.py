@@ -167,6 +167,8 @@ def _duration(seconds: float) -> str:
 def write_card(folder: Path, card: Card, language: str = "zh") -> None:
     """Write ``model_card.md``, ``.html``, ``.json`` and ``card_open.toml`` with what is open.
 
+    The last has what a person has stated too, so that it may be filled in bit by bit.
+
     Raises:
         StorageError: the folder cannot be written.
     """
@@ -179,9 +181,16 @@ def write_card(folder: Path, card: Card, language: str = "zh") -> None:
     }
     runs.write_json(folder / JSON, plain)
     lines = ["[answers]"]
+    for item in (*card.tripod, *card.mi_claim):
+        if item.answer:
+            lines += [f"# {item.key} {item.name}", f"{_toml(item.key)} = {_toml(item.answer)}", ""]
     for item in card.open:
-        lines += [f"# {item.key} {item.name}: {item.open}", f'{json.dumps(item.key)} = ""', ""]
+        lines += [f"# {item.key} {item.name}: {item.open}", f'{_toml(item.key)} = ""', ""]
     runs.write_text(folder / OPEN, "\n".join(lines) + "\n")
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def render(card: Card, language: str, template: str) -> str:
