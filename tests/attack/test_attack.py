@@ -224,6 +224,18 @@ def test_english_recipes_change_english_texts():
         assert all(u.start <= e.start <= e.end <= u.end for u in units for e in u.edits)
 
 
+def test_ranking_leaves_queries_to_try_changes_with(multi, subjects):
+    long = [attack.Subject(of.record_id, of.text * 6, of.truth) for of in subjects[:12]]
+    done = list(attack.run(make("zh_homophone_glyph", budget=12), multi, long))
+    assert any(of.state != "skipped" for of in done)
+    assert all(of.tried and of.queries <= 12 for of in done)
+
+
+def test_a_text_that_nothing_may_be_changed_in_was_put_to_no_test(multi, subjects):
+    done = list(attack.run(make("en_synonym"), multi, subjects[:12]))
+    assert {(of.state, of.queries, of.tried) for of in done} == {("failure", 1, False)}
+
+
 def test_parts_and_recipes_agree_with_their_tables():
     for name, recipe in attack.recipes().items():
         assert name.startswith(recipe.language)

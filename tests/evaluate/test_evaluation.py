@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from emrobust import config
 from emrobust.errors import InputError
-from emrobust.evaluate import compare, evaluate, gather
+from emrobust.evaluate import attacked, compare, evaluate, gather
 
 SETTINGS = config.Evaluate(bootstrap=60)
 NAMES = ["高血压", "糖尿病", "胃炎", "未见"]
@@ -169,3 +169,16 @@ def test_runs_on_other_records_are_not_compared():
     for reason, labels, said, names, of in others:
         with pytest.raises(InputError, match=reason):
             compare(run, gather(labels, said, None, names, of), settings=SETTINGS)
+
+
+def test_the_rate_of_an_attack_that_never_succeeds_has_an_interval():
+    truth, probability, patients = data(n=20)
+    given = gather(truth, probability, None, NAMES, patients)
+    for state, hit in (("failure", False), ("success", True)):
+        after = tuple(given.probability[0]) if hit else None
+        done = [attacked.Attempted(str(row), state, 5, after=after) for row in range(20)]
+        rate = attacked.measure("a", given, done, settings=SETTINGS, seed=1).success_rate
+        bound = 0.025 ** (1 / given.patients)  # Clopper and Pearson, at their ends
+        assert rate.interval == pytest.approx((bound, 1.0) if hit else (0.0, 1 - bound))
+    withstood = [attacked.Attempted(str(row), "failure", 5, tried=row > 3) for row in range(20)]
+    assert attacked.measure("a", given, withstood, settings=SETTINGS, seed=1).untried == 4

@@ -108,6 +108,24 @@ def test_a_planted_group_is_found_on_one_half_and_confirmed_on_the_other():
         discover(small[0], {}, small[3], settings=SETTINGS, language="zh", seed=1)
 
 
+def test_one_patient_is_no_group_and_tells_no_word():
+    """Two patients with thirty visits each, all wrong, whose name stands in their notes."""
+    of, *_ = scene(failing=False)
+    n = np.arange(of.n)
+    patient = np.where(n < 60, n // 30, n // 2)
+    alone = n < 60
+    wrong = np.where(alone[:, None], 1 - of.truth, of.truth) * 0.8 + 0.1
+    own = gather(of.truth, wrong, None, LABELS, patient)
+    texts = ["knee pain, wangxiaoming" if one else "knee pain again" for one in alone]
+    aspects = {"site": ["Z" if one else "A" for one in alone]}
+    for seed in range(4):
+        found = discover(own, aspects, texts, settings=SETTINGS, language="en", seed=seed)
+        assert not found.confirmed()
+        assert "wangxiaoming" not in {c.value for group in found.groups for c in group.conditions}
+    groups = measure_groups(own, aspects, settings=SETTINGS, seed=1).groups
+    assert not any(group.judged for group in groups)
+
+
 def test_labels_are_scored_by_how_often_training_saw_them():
     of, *_ = scene(400)
     trained = {"高血压": 900, "糖尿病": 150, "胃炎": 20, "未见": 3}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from transformers import DistilBertConfig, DistilBertModel
 
 from emrobust import explain, registry
 from emrobust.errors import ConfigError, ModelError
@@ -57,6 +61,22 @@ def test_every_method_scores_every_unit_or_says_why_not(models, easy, name, kind
             assert np.isfinite(of.scores).all()
             assert explainer.signed or (of.scores >= 0).all()
     assert np.array_equal(model.predict_proba(texts), before)
+
+
+def test_attention_that_cannot_be_seen_is_refused(easy, bert, tmp_path):
+    texts, _, matrix = easy(20)
+    folder = shutil.copytree(bert, tmp_path / "distilled")
+    vocabulary = json.loads((folder / "config.json").read_text(encoding="utf-8"))["vocab_size"]
+    (folder / "model.safetensors").unlink()
+    config = DistilBertConfig(vocab_size=vocabulary, dim=32, hidden_dim=64, n_layers=1, n_heads=2)
+    DistilBertModel(config).save_pretrained(folder)
+    model = NeuralClassifier(
+        "transformer", {"checkpoint": str(folder)}, classes=CLASSES, epochs=1, precision="fp32"
+    ).fit(texts, matrix)
+    found = explain.available(model)
+    assert "attention" not in found
+    assert "attention_rollout" not in found
+    assert "integrated_gradients" in found
 
 
 @pytest.mark.parametrize("name", sorted(ASKS))

@@ -20,8 +20,7 @@ from emrobust.evaluate import suites
 from emrobust.perturb import Edit
 from emrobust.perturb.edits import join
 from emrobust.pipeline import attack, evaluate
-from emrobust.pipeline.material import SUITES
-from emrobust.pipeline.prepare import LABELS, prepare
+from emrobust.pipeline.prepare import LABELS, SUITES, prepare
 from emrobust.pipeline.train import train
 from emrobust.report import attack_page
 

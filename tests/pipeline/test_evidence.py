@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,9 +17,8 @@ from emrobust import clinic, config, records, runs
 from emrobust.errors import InputError
 from emrobust.evaluate import run as evaluation
 from emrobust.pipeline.evaluate import evaluate, lines_of_comparison
-from emrobust.pipeline.material import SUITES
 from emrobust.pipeline.predict import predict
-from emrobust.pipeline.prepare import LABELS, prepare
+from emrobust.pipeline.prepare import LABELS, SUITES, prepare
 from emrobust.pipeline.train import train
 from emrobust.train import run as training
 
@@ -190,9 +190,14 @@ def test_broken_suites_leave_the_others_alone(made, prepared, tmp_path):
     (place / "broken.parquet").write_bytes(b"no table")
     table = records.read(own / LABELS / records.FILE)
     records.write(place / "empty.parquet", table.schema, table.slice(0, 0).to_batches())
+    test = table.filter(pc.equal(table["split"], "test"))
+    turned = pa.array(test["labels"].to_pylist()[::-1], test["labels"].type)
+    moved = test.set_column(test.schema.get_field_index("labels"), "labels", turned)
+    records.write(place / "moved.parquet", table.schema, moved.to_batches())
     evaluate(made[0].folder, tmp_path / "out", data=own)
     found = found_in(tmp_path / "out")
-    assert set(found["missing"]) == {"suite attack-broken", "suite attack-empty"}
+    assert set(found["missing"]) == {f"suite attack-{of}" for of in ("broken", "empty", "moved")}
+    assert "other labels" in found["missing"]["suite attack-moved"]
     assert "no records to measure" in found["missing"]["suite attack-empty"]
     assert "noise-paper" in found["suites"]
 

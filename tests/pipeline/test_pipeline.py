@@ -14,11 +14,12 @@ import pytest
 from emrobust import clinic, config, records, runs
 from emrobust.errors import ConfigError, InputError, LabelError, RunError, SourceError
 from emrobust.evaluate import run as evaluation
+from emrobust.evaluate import suites
 from emrobust.package import layout
 from emrobust.pipeline.check import check
 from emrobust.pipeline.evaluate import compare, evaluate
 from emrobust.pipeline.predict import predict
-from emrobust.pipeline.prepare import LABELS, STAGES, describe, prepare
+from emrobust.pipeline.prepare import LABELS, STAGES, SUITES, describe, prepare
 from emrobust.pipeline.train import train
 from emrobust.train import estimators
 from emrobust.train import run as training
@@ -161,8 +162,18 @@ def test_folds_test_every_row_once(hospital, tmp_path):
     assert len(set(table["record_id"].to_pylist())) == table.num_rows == prepared_rows
     measured, _ = evaluate(crossed.folder, tmp_path / "report")
     assert measured.n == prepared_rows
+    assert {score.threshold for score in measured.per_label} == {None}  # each fold has its own
     with pytest.raises(RunError, match="cross-validated"):
         predict(crossed.folder, hospital / "hospital.db", tmp_path / "p.csv")
+
+
+def test_attacked_texts_of_other_records_go_when_a_table_is_prepared_anew(hospital, tmp_path):
+    suite = tmp_path / SUITES / suites.ATTACK / "run.parquet"
+    for top, is_there in ((8, False), (8, True), (5, False)):
+        prepare(config.load(hospital / clinic.PROJECT, [f"labels.top={top}"]), tmp_path)
+        assert suite.is_file() == is_there
+        suite.parent.mkdir(parents=True, exist_ok=True)
+        suite.touch()
 
 
 def test_check_finds_what_would_fail_later(hospital):

@@ -42,6 +42,7 @@ class Outcome(NamedTuple):
         edits: that reach the goal; none unless it is a success.
         before: the model's probabilities [K] of the original.
         after: of the attacked text; those of the original unless it is a success.
+        tried: whether any change was allowed, so that the model was put to a test.
     """
 
     record_id: str
@@ -50,6 +51,7 @@ class Outcome(NamedTuple):
     edits: tuple[Edit, ...]
     before: np.ndarray
     after: np.ndarray
+    tried: bool = True
 
 
 class Known(NamedTuple):
@@ -96,6 +98,7 @@ class Attempt:
         self.goal = goal
         self.budget = budget
         self.ended = False
+        self.tried = False
         self._found: tuple[Trial, Floats] | None = None
         self._known: dict[str, Known] = {}
         self._now: list[tuple[Trial, bool]] = []
@@ -121,6 +124,8 @@ class Attempt:
     def ask(self, trials: list[Trial], allowed: list[bool]) -> list[str]:
         """Those to ask the model about: allowed, not known yet, and as many as the budget has.
 
+        Measuring importance takes half of what is left at most, or nothing would be left to try.
+
         Args:
             trials: as `trials` gave them.
             allowed: what the constraints say of each.
@@ -129,7 +134,12 @@ class Attempt:
         texts = dict.fromkeys(
             trial.edited for trial, fair in self._now if fair and trial.edited not in self._known
         )
-        return list(texts)[: self.budget - self.queries]
+        left = self.budget - self.queries
+        if self.probes:
+            left //= 2
+        else:
+            self.tried |= any(allowed)
+        return list(texts)[:left]
 
     def learn(self, texts: list[str], answers: Floats) -> None:
         """Note the model's answers [n, K] for these texts."""
@@ -174,7 +184,9 @@ class Attempt:
         """What became of it."""
         before = self.case.probability
         if self._found is None:
-            return Outcome(self.subject.record_id, "failure", self.queries, (), before, before)
+            return Outcome(
+                self.subject.record_id, "failure", self.queries, (), before, before, self.tried
+            )
         trial, after = self._found
         return Outcome(self.subject.record_id, "success", self.queries, trial.edits, before, after)
 

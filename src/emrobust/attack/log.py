@@ -31,6 +31,7 @@ class Entry(NamedTuple):
         touched: characters that they touch.
         after: probabilities [K] of the attacked text; None unless it is a success.
         edits: themselves, if they are kept.
+        tried: whether any change was allowed.
     """
 
     record_id: str
@@ -40,6 +41,7 @@ class Entry(NamedTuple):
     touched: int
     after: list[float] | None
     edits: tuple[Edit, ...] | None
+    tried: bool = True
 
 
 def entry(outcome: Outcome, touched: int, *, with_edits: bool) -> Entry:
@@ -53,6 +55,7 @@ def entry(outcome: Outcome, touched: int, *, with_edits: bool) -> Entry:
         touched,
         np.asarray(outcome.after).tolist() if success else None,
         outcome.edits if with_edits and success else None,
+        outcome.tried,
     )
 
 

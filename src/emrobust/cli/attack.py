@@ -73,6 +73,8 @@ def run_attack(
             f"{name}: success rate {_rate(of.success_rate)} of"
             f" {of.successes + of.failures:,} records ({of.skipped:,} skipped)"
         )
+        if of.untried:
+            typer.echo(f"  in {of.untried:,} of them no change was allowed")
         typer.echo(
             f"  all decisions right {_rate(of.accuracy)} → {_rate(of.accuracy_under_attack)},"
             f" macro-F1 {of.scores.standard['macro_f1']:.3f} →"

@@ -27,6 +27,7 @@ class Attempted(NamedTuple):
         edits: of the attacked text; 0 unless it is a success.
         characters: share of the record's characters that they touch.
         after: the model's probabilities [K] of the attacked text; None unless it is a success.
+        tried: whether any change was allowed.
     """
 
     record_id: str
@@ -35,6 +36,7 @@ class Attempted(NamedTuple):
     edits: int = 0
     characters: float = 0.0
     after: tuple[float, ...] | None = None
+    tried: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Attacked:
         patients: whose they are.
         successes: records whose changed text reaches the goal.
         failures: records whose text withstood the budget.
+        untried: of these, records in which no change was allowed: they withstood nothing.
         skipped: records with nothing to gain.
         success_rate: of the records that were not skipped.
         accuracy: share of records all of whose decisions are right, as they were written.
@@ -69,6 +72,7 @@ class Attacked:
     patients: int
     successes: int
     failures: int
+    untried: int
     skipped: int
     success_rate: Rate
     accuracy: Rate
@@ -126,6 +130,7 @@ def measure(
         patients=before.patients,
         successes=int(success.sum()),
         failures=int((states == "failure").sum()),
+        untried=sum(of.state == "failure" and not of.tried for of in attempted),
         skipped=int((~tried).sum()),
         success_rate=rate(success, tried),
         accuracy=rate(right[0], everyone),
@@ -163,13 +168,19 @@ def _decide(of: Predictions, answer: Floats) -> np.ndarray:
 def _rate(
     hits: np.ndarray, of: np.ndarray, side: Predictions, settings: config.Evaluate, seed: int
 ) -> Rate:
-    """Share of ``hits`` among the records ``of``; patients are drawn."""
+    """Share of ``hits`` among the records ``of``; patients are drawn.
+
+    Of none or all there is no spread to draw: the interval is Clopper and Pearson's, of patients.
+    """
     total = int(of.sum())
     if not total:
         return Rate(None, None)
     value = float((hits & of).sum() / total)
     if not settings.bootstrap:
         return Rate(value, None)
+    if value in {0.0, 1.0}:
+        reach = ((1 - settings.confidence) / 2) ** (1 / side.patients_in(of))
+        return Rate(value, (reach, 1.0) if value else (0.0, 1 - reach))
     columns = np.stack([hits & of, of], axis=1).astype(np.float64)
     parts = intervals.by_patient(columns, side.patient, side.patients)
     drawn = intervals.chunks(seed, side.patients, settings.bootstrap, np.float64)

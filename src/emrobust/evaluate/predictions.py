@@ -28,7 +28,7 @@ class Predictions:
         probability: float64 [n, K], from 0 to 1.
         predicted: uint8 [n, K]: ``probability >= threshold``, or the argmax of a single-label
             row (the first of equals).
-        thresholds: float64 [K], or None for a single-label task.
+        thresholds: float64 [K], or None for a single-label task and where each fold has its own.
         patient: int64 [n], numbers of the patients, 0 … patients - 1.
         patients: how many different patients there are.
     """

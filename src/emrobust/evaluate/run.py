@@ -249,8 +249,10 @@ def _measured(
         of["patient_id"].to_pylist(),
         task=run.project.labels.task,
     )
-    # The decisions are the model's own: under cross-validation each fold has its thresholds.
-    found = replace(gathered, predicted=decided)
+    # The decisions are the model's own: under cross-validation each fold has its thresholds, and
+    # no one of them is the label's.
+    cut = None if run.project.split.folds else gathered.thresholds
+    found = replace(gathered, predicted=decided, thresholds=cut)
     raw = None if calibrator is None else found
     return Measured(tuple(of["record_id"].to_pylist()), calibrated(found, calibrator), raw)
 

@@ -28,7 +28,9 @@ class Attention(TokenExplainer):
 
     def refuses(self, model: TextClassifier) -> str:
         """Whether the network attends."""
-        return "" if weights.has_weights(network_of(model)) else "it has no attention"
+        return (
+            "" if weights.has_weights(network_of(model)) else "it has no attention that can be seen"
+        )
 
     def _score_tokens(
         self,

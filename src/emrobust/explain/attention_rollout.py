@@ -26,8 +26,8 @@ class AttentionRollout(TokenExplainer):
 
     def refuses(self, model: TextClassifier) -> str:
         """Whether there are layers of attention."""
-        found = isinstance(network_of(model), Transformer)
-        return "" if found else "it has no layers of attention"
+        found = weights.has_layers(network_of(model))
+        return "" if found else "it has no layers of attention that can be seen"
 
     def _score_tokens(
         self,

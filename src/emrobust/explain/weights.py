@@ -19,8 +19,7 @@ def layers(network: Transformer, ids: torch.Tensor, mask: torch.Tensor) -> list[
         seen: list[torch.Tensor] = []
         hooks = [
             module.register_forward_hook(lambda _module, _given, made: seen.append(made[1]))
-            for name, module in network.encoder.named_modules()
-            if name.endswith((".self", ".attn", ".attention.self"))
+            for module in _attending(network)
         ]
         try:
             network.features(network.embed(ids), mask)
@@ -28,6 +27,12 @@ def layers(network: Transformer, ids: torch.Tensor, mask: torch.Tensor) -> list[
             for hook in hooks:
                 hook.remove()
     return [weights.float().mean(1) for weights in seen if weights is not None]
+
+
+def _attending(network: Transformer) -> list[torch.nn.Module]:
+    """The modules of the encoder that give their weights, by the names of BERT and ModernBERT."""
+    found = network.encoder.named_modules()
+    return [module for name, module in found if name.endswith((".self", ".attn"))]
 
 
 @contextlib.contextmanager
@@ -67,6 +72,11 @@ def of_bilstm(network: BiLSTM, ids: torch.Tensor, mask: torch.Tensor) -> torch.T
     return seen[0].squeeze(-1).float().masked_fill(~mask, -torch.inf).softmax(-1)
 
 
+def has_layers(network: Network | None) -> bool:
+    """Whether there are layers whose weights can be seen; those of DistilBERT can not."""
+    return isinstance(network, Transformer) and bool(_attending(network))
+
+
 def has_weights(network: Network | None) -> bool:
     """Whether there is anything to see."""
-    return isinstance(network, BiLSTM | Transformer)
+    return isinstance(network, BiLSTM) or has_layers(network)

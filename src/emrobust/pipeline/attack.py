@@ -37,8 +37,8 @@ from emrobust.errors import ConfigError, InputError
 from emrobust.evaluate import attacked, evidence, gather, suites
 from emrobust.evaluate.attacked import Attacked, Attempted
 from emrobust.evaluate.predictions import Predictions
-from emrobust.pipeline.material import ATTACKS, SUITES
-from emrobust.pipeline.prepare import LABELS
+from emrobust.pipeline.material import ATTACKS
+from emrobust.pipeline.prepare import LABELS, SUITES
 from emrobust.pipeline.rows import need_prepared, read_splits
 from emrobust.report import attack_page
 from emrobust.train import run as training
@@ -150,6 +150,11 @@ def compose(run: Run, wishes: Wishes) -> dict[str, tuple[Recipe, Attack]]:
                 f" {project.labels.task}-label",
                 "`emrobust list goals` names the others.",
             )
+        if recipe.language != project.language:
+            progress.say(
+                f"{name} changes `{recipe.language}` texts, and the project's are"
+                f" `{project.language}`: it may find nothing to change"
+            )
         found[name] = (recipe, made)
     return found
 
@@ -221,6 +226,7 @@ def _measure(
             of.changes,
             of.touched / max(len(text), 1),
             None if of.after is None else tuple(of.after),
+            of.tried,
         )
         for of, text in zip(entries, target.rows.texts, strict=True)
     ]

@@ -14,11 +14,10 @@ from emrobust.evaluate.calibration import Calibrator
 from emrobust.evaluate.evidence import Material
 from emrobust.evaluate.run import Measured
 from emrobust.lock import alone
-from emrobust.pipeline.prepare import LABELS
+from emrobust.pipeline.prepare import LABELS, SUITES, checksum
 from emrobust.train import run as training
 from emrobust.train.run import Run
 
-SUITES = "suites"
 _SUITES_SEED = 0
 # What `emrobust attack` writes; `emrobust evaluate` shows the one in its own folder.
 ATTACKS = "attack.json"
@@ -46,7 +45,7 @@ def find_prepared(run: Run, data: Path | None = None) -> Path | None:
         InputError: ``data`` was prepared from other records.
     """
     if data is not None:
-        if _checksum(data) != run.facts["data"]:
+        if checksum(data) != run.facts["data"]:
             raise InputError(
                 f"{data} holds other records than those that {run.folder} was trained on",
                 "Give the prepared folder of the run, or a table to measure the run on.",
@@ -54,12 +53,7 @@ def find_prepared(run: Run, data: Path | None = None) -> Path | None:
         return data
     about = runs.read_json(run.folder / training.PREPARED)
     places = [run.folder / training.DATA, *(Path(of) for of in [about.get(FOLDER)] if of)]
-    return next((of for of in places if _checksum(of) == run.facts["data"]), None)
-
-
-def _checksum(prepared: Path) -> str | None:
-    file = prepared / LABELS / records.FILE
-    return runs.checksum(file) if file.is_file() else None
+    return next((of for of in places if checksum(of) == run.facts["data"]), None)
 
 
 def gather(

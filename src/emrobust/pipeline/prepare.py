@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from emrobust import labels, runs, split
+from emrobust import labels, records, runs, split
 from emrobust.config import Project
 from emrobust.errors import ConfigError
+from emrobust.evaluate import suites
 from emrobust.labels.aggregate import mapper
 from emrobust.pipeline import deid, governance
 
 # The folders of a prepared table, in the order in which the stages write them.
 INGEST, CLASSES, SPLIT, LABELS = "1-ingest", "2-classes", "3-split", "4-labels"
 STAGES = (INGEST, CLASSES, SPLIT, LABELS)
+# Beside them: test suites of the records.
+SUITES = "suites"
 
 
 def prepare(project: Project, out: Path, today: dt.date | None = None) -> dict[str, runs.Summary]:
@@ -41,10 +45,21 @@ def prepare(project: Project, out: Path, today: dt.date | None = None) -> dict[s
         (SPLIT, split.split, _split_settings(project), out / CLASSES),
         (LABELS, labels.select, project.labels, out / SPLIT),
     ]
-    return {
+    before = checksum(out)
+    summaries = {
         name: runs.run_stage(stage, settings, source, out / name)[0]
         for name, stage, settings, source in stages
     }
+    if before != checksum(out):
+        # They hold texts and labels of the records that were here.
+        shutil.rmtree(out / SUITES / suites.ATTACK, ignore_errors=True)
+    return summaries
+
+
+def checksum(out: Path) -> str | None:
+    """Of a prepared folder's records; None where there are none."""
+    file = out / LABELS / records.FILE
+    return runs.checksum(file) if file.is_file() else None
 
 
 def settle(project: Project, today: dt.date | None = None) -> deid.Reading:

@@ -21,8 +21,7 @@ from emrobust import quality, records, runs
 from emrobust.config import Governance
 from emrobust.errors import InputError, RunError
 from emrobust.labels import LabelSet, read_label_set
-from emrobust.pipeline.material import SUITES
-from emrobust.pipeline.prepare import INGEST, LABELS
+from emrobust.pipeline.prepare import INGEST, LABELS, SUITES
 from emrobust.quality import Conflict, Found, Support, review
 from emrobust.report import quality_page
 from emrobust.train import run as training

@@ -85,7 +85,7 @@ def _verdict(of: Facts, w: Words) -> str:
     tried = of["successes"] + of["failures"]
     if not tried:
         return w("verdict_none", name=_name(of, w), skipped=f"{of['skipped']:,}")
-    return w(
+    said = w(
         "verdict",
         name=_name(of, w),
         tried=f"{tried:,}",
@@ -96,6 +96,9 @@ def _verdict(of: Facts, w: Words) -> str:
         before=f"{of['scores']['standard']['macro_f1']:.3f}",
         after=f"{of['scores']['suite']['macro_f1']:.3f}",
     )
+    # Attacks of before this was counted say nothing of it.
+    untried = of.get("untried", 0)
+    return f"{said} {w('verdict_untried', untried=f'{untried:,}')}" if untried else said
 
 
 def _row(of: Facts, w: Words) -> dict[str, Any]:

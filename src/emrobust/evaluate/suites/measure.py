@@ -112,7 +112,8 @@ def align(
         standard: record numbers and predictions of all standard records.
 
     Raises:
-        InputError: the suite holds records that are not among the standard ones.
+        InputError: the suite holds records that are not among the standard ones, or that have
+            other labels there.
     """
     ids, given = of_suite
     place = {record: row for row, record in enumerate(standard[0])}
@@ -123,6 +124,11 @@ def align(
             "It was made of another table; delete its folder to have it made again.",
         )
     taken = take(standard[1], np.array([place[record] for record in ids], dtype=np.int64))
+    if not np.array_equal(taken.truth, given.truth):
+        raise InputError(
+            f"the suite {name} has other labels than the run's test records",
+            "It was made of another table; delete its folder to have it made again.",
+        )
     return taken, replace(given, patient=taken.patient, patients=taken.patients)
 
 
