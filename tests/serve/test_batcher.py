@@ -76,6 +76,29 @@ async def test_the_surplus_is_refused_at_once_and_the_accepted_are_answered():
     await of.drain()
 
 
+async def test_who_leaves_takes_no_patient_text_with_them():
+    """Who left in the very turn in which a batch ended still stands in the queue."""
+    model = Model(held=True)
+    of = batcher(model)
+    tasks = [await start(of, "0"), await start(of, "1", patient=True)]
+    gone = of._wait(["2"], patient=False)
+    gone.done.cancel()
+    (taken,) = of._take()
+    assert taken.texts == ["1"]
+    of._patient.append(taken)
+    model.free.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    await of.drain()
+
+
+async def test_a_model_that_was_put_away_says_so():
+    of = batcher(Model())
+    await of.drain()
+    with pytest.raises(RefusedError, match="put away") as refused:
+        await of.score(["1"])
+    assert refused.value.status == 503
+
+
 async def test_who_leaves_frees_the_place_and_is_not_read():
     model = Model(held=True)
     of = batcher(model, queue=2)

@@ -61,11 +61,22 @@ def process(served_package, tmp_path):
         line = running.stdout.readline()
         assert line, (tmp_path / "log").read_text()
         said += line
+    assert "outward" not in said
     yield found[0], re.search(r"emr_\S+", said)[0], running
     running.kill()
     running.wait()
     running.stdout.close()
     log.close()
+
+
+def test_a_connection_that_leaves_the_machine_would_be_seen():
+    called = "import socket\ndef main():\n    socket.create_connection(('example.org', 80))\n"
+    script = GUARDED.replace("from emrobust.cli import main\n", called)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "outward example.org" in done.stdout
+    script = script.replace("example.org", "127.0.0.2")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "outward" in done.stdout
 
 
 def test_it_answers_with_every_outward_connection_refused(process, tmp_path):

@@ -22,6 +22,10 @@ def run_retrain(
     run: Annotated[
         Path | None, typer.Option("--run", help="The run whose splits stay as they are.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Whose feedback; needed where several models have some."),
+    ] = None,
     text_key: Annotated[
         Path | None, typer.Option("--text-key", help="Opens the texts that the store kept.")
     ] = None,
@@ -34,7 +38,7 @@ def run_retrain(
     given = config.load(project)
     settings = store.StoreSettings(url=url, upgrade=False, text_key=text_key)
     with store.open_store(settings) as opened:
-        made = retrain(opened, given, out, data=data, run=run, actor=who())
+        made = retrain(opened, given, out, data=data, run=run, model=model, actor=who())
     for line in made.lines():
         typer.echo(line)
     typer.echo(f"train it: emrobust train {out / PROJECT} --out RUN")

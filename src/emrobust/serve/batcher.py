@@ -54,6 +54,7 @@ class Batcher:
         self._patient: deque[_Waiting] = deque()
         self._waiting = 0
         self._busy = False
+        self._closed = False
         self._pool = ThreadPoolExecutor(1, "emrobust-model")
         self._pace = 0.01  # seconds a text, as lately measured
 
@@ -70,8 +71,10 @@ class Batcher:
             patient: whether to let every request pass; such texts have no limit.
 
         Raises:
-            RefusedError: too many texts wait (503).
+            RefusedError: too many texts wait, or the model has been put away (503).
         """
+        if self._closed:
+            raise RefusedError(503, "retired", "this version has been put away", "Ask again.")
         if not patient and self._waiting + len(texts) > self._limit:
             raise RefusedError(
                 503,
@@ -116,9 +119,11 @@ class Batcher:
 
     def _take(self) -> list[_Waiting]:
         """The oldest that fit a batch; patient ones only where no other waits."""
+        return self._take_from(self._urgent) or self._take_from(self._patient)
+
+    def _take_from(self, queue: deque[_Waiting]) -> list[_Waiting]:
         group: list[_Waiting] = []
         size = 0
-        queue = self._urgent or self._patient
         while queue and (not group or size + len(queue[0].texts) <= self._most):
             waiting = queue.popleft()
             if queue is self._urgent:
@@ -162,4 +167,5 @@ class Batcher:
         """Wait until nothing waits and nothing is read; then stop the thread."""
         while self._busy or self._urgent or self._patient:
             await asyncio.sleep(0.01)
+        self._closed = True
         self._pool.shutdown()

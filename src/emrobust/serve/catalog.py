@@ -8,6 +8,7 @@ answered keeps the old one, which is closed when its last text is read.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import warnings
@@ -140,6 +141,7 @@ class Catalog:
         self._default = ""
         self._changing = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
 
     @property
     def default(self) -> str:
@@ -255,6 +257,7 @@ class Catalog:
 
     async def close(self) -> None:
         """Read what waits, then stop."""
+        self._ending.set()
         await asyncio.gather(*self._closing, *(served.batcher.drain() for served in self))
 
     def _active(self, name: str) -> Served | None:
@@ -306,9 +309,16 @@ class Catalog:
     def _drop(self, served: Served) -> None:
         gone = (served.version.name, served.version.version)
         self._served = {key: one for key, one in self._served.items() if key != gone}
-        task = asyncio.create_task(served.batcher.drain())
+        task = asyncio.create_task(self._put_away(served))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    async def _put_away(self, served: Served) -> None:
+        """Stop a model once no request can hold it any more: none outlives its deadline."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.limits.deadline):
+                await self._ending.wait()
+        await served.batcher.drain()
 
 
 def _with_state(served: Served, state: versions.State) -> Served:

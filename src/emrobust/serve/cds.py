@@ -20,7 +20,7 @@ from emrobust.serve.fhir import reading, writing
 from emrobust.serve.fhir.reading import Note
 from emrobust.serve.fhir.resources import Id
 from emrobust.serve.problem import RefusedError
-from emrobust.serve.suggestions import Advice, Suggestion
+from emrobust.serve.suggestions import Advice, Suggestion, percent
 
 SECONDS = 0.5  # a client waits about so long
 _LONGEST_SUMMARY = 139  # characters: fewer than 140
@@ -178,16 +178,6 @@ def _reasons(language: str) -> list[Json]:
     ]
 
 
-def _percent(probability: float, digits: int = 0) -> str:
-    """As the page shows it: nothing is certain, and nothing impossible."""
-    least = 10.0 ** -(digits + 2)
-    if 0 < probability < least:
-        return f"<{least:.{digits}%}"
-    if 1 - least < probability < 1:
-        return f">{1 - least:.{digits}%}"
-    return f"{probability:.{digits}%}"
-
-
 def _summarise(advice: Advice, words: Mapping[str, str]) -> str:
     """As many chosen labels as fit."""
     summary = words["summary"].format(labels="")
@@ -196,7 +186,7 @@ def _summarise(advice: Advice, words: Mapping[str, str]) -> str:
         if not one.chosen:
             continue
         added = summary + comma
-        added += words["item"].format(words=one.words, share=_percent(one.probability))
+        added += words["item"].format(words=one.words, share=percent(one.probability))
         if len(added) >= _LONGEST_SUMMARY:
             return f"{summary if comma else added[: _LONGEST_SUMMARY - 1]}…"
         summary, comma = added, words["comma"]
@@ -210,7 +200,7 @@ def _detail(advice: Advice, note: Note, words: Mapping[str, str]) -> str:
     rows = [
         f"| {_escape(one.words)} | {', '.join(one.codes)} | {_escape(share)} |"
         for one in advice.suggestions[:_MOST]
-        for share in [_percent(one.probability, 1)]
+        for share in [percent(one.probability, 1)]
     ]
     parts = [said.get(code, code) for code in (*advice.reasons, *advice.warnings)]
     parts.append("\n".join([words["head"], "|---|---|---:|", *rows]))

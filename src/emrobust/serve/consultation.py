@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emrobust.errors import EmrobustError
@@ -110,17 +111,26 @@ async def consult(
     read = await read_for(service, served, asked)
     (own,) = await served.batcher.score([read.text])
     service.monitor.observe(served, task, read.text, own)
-    limits = service.settings.limits
-    if coverage is None:
-        coverage = diagnosis.default_coverage(served.package, service.settings.serve.coverage)
-    [found] = diagnosis.diagnose(
-        served.package, own[None], coverage=coverage, widest=limits.set_labels
-    )
+    [found] = decide(service, served, own[None], coverage)
     about = About(caller.actor, task, asked.record_id)
     entry = entry_of(served, found, about, start, text=read.text)
     await service.record(entry)
     service.look_aside(shadow(service, served, asked, about))
     return Consultation(entry.id, served, read, found, time.perf_counter() - start)
+
+
+def decide(
+    service: Service, served: Served, own: np.ndarray, coverage: float | None = None
+) -> list[Diagnosis]:
+    """What the model's own probabilities [texts, labels] mean, by the service's settings.
+
+    Whoever asks, a model abstains by the same rule, or shares of abstention could not be compared.
+    """
+    if coverage is None:
+        coverage = diagnosis.default_coverage(served.package, service.settings.serve.coverage)
+    return diagnosis.diagnose(
+        served.package, own, coverage=coverage, widest=service.settings.limits.set_labels
+    )
 
 
 async def read_for(service: Service, served: Served, asked: Asked) -> Reading:
@@ -156,7 +166,7 @@ async def shadow(service: Service, served: Served, asked: Asked, about: About) -
         try:
             read = await read_for(service, other, asked)
             (own,) = await other.batcher.score([read.text], patient=True)
-            [found] = diagnosis.diagnose(other.package, own[None], coverage=None)
+            [found] = decide(service, other, own[None])
             await service.record(entry_of(other, found, about, start, shadow=True))
         except EmrobustError as error:
             _LOG.warning("shadow %s: %s", other.full_name, type(error).__name__)

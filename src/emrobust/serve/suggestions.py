@@ -120,3 +120,13 @@ def rank(package: Package, found: Diagnosis, most: int) -> tuple[Suggestion, ...
         for k in found.ranked()
         if kept[k]
     )
+
+
+def percent(probability: float, digits: int = 0) -> str:
+    """As the page shows it: nothing is certain, and nothing impossible."""
+    least = 10.0 ** -(digits + 2)
+    if 0 < probability < least:
+        return f"<{least:.{digits}%}"
+    if 1 - least < probability < 1:
+        return f">{1 - least:.{digits}%}"
+    return f"{probability:.{digits}%}"

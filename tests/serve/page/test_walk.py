@@ -166,6 +166,29 @@ def test_a_note_and_a_key_leave_no_trace_in_the_browser(visit, tokens):
     seen.check()
 
 
+def test_a_key_in_the_address_of_an_open_page_ends_what_was_before(visit, opened):
+    """Another system opens the page in the same window, for a colleague."""
+    (token, wang), (other, _) = (
+        keys.add(opened.store.database, name=name, role="clinician", actor="test")
+        for name in ("Dr. Wang", "Dr. Li")
+    )
+    seen = visit()
+    page = seen.sign_in(token)
+    seen.diagnose()
+    page.keyboard.press("r")
+    page.wait_for_selector(".told.waiting")
+    change = "key => { location.hash = `key=${key}`; }"
+    page.evaluate(change, token)  # the same doctor goes on
+    page.wait_for_selector(".told.waiting")
+    with page.expect_response("**/v1/feedback"):
+        page.evaluate(change, other)
+    page.wait_for_selector("#caller:has-text('Dr. Li')")
+    assert page.input_value("#note textarea") == ""
+    (told,) = rows(opened, FEEDBACK)
+    assert told["actor"] == wang.prefix
+    seen.check()
+
+
 def test_trouble_is_told_in_plain_words(visit, opened, tokens):
     seen = visit()
     page = seen.page

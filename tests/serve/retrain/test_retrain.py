@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 from emrobust import config, ingest
 from emrobust.cli import app
 from emrobust.deid.key import make_key
+from emrobust.errors import ConfigError
 from emrobust.ingest import convert, delimited, values
 from emrobust.pipeline.export import export
 from emrobust.pipeline.predict import predict
 from emrobust.pipeline.prepare import SPLIT, prepare
 from emrobust.pipeline.train import train
 from emrobust.serve import store as room
-from emrobust.serve.retrain import table
+from emrobust.serve.retrain import table, verdicts
 from emrobust.serve.retrain.codes import Codes
 from emrobust.serve.store import Feedback, Prediction
 
@@ -177,6 +178,28 @@ def test_a_model_trained_again_reads_what_the_hospital_exports(
         for model in (run, tmp_path / "package"):
             done = predict(model, tmp_path / name, tmp_path / "predicted.csv")
             assert (done.rows_out, done.rejected) == (len(rows), {})
+
+
+def test_only_words_on_diagnoses_of_one_model_count(tmp_path):
+    with room.open_store(room.StoreSettings(url=str(tmp_path / "s.db"))) as store:
+        answer(store, "V1", ("J06",), "accepted")
+        hidden = Prediction(
+            actor="ward", task="triage", model="m@1", record_id="V2", chosen=("J18",),
+            probabilities={"J18": 0.9},
+        )  # fmt: skip
+        store.record(hidden)
+        store.record(Feedback(actor="dr. a", prediction=hidden.id, verdict="accepted"))
+        assert set(verdicts.read(store.database)) == {"V1"}
+        other = Prediction(
+            actor="ward", task="diagnose", model="departments@2", record_id="V1",
+            chosen=("呼吸科",), probabilities={"呼吸科": 0.9},
+        )  # fmt: skip
+        store.record(other)
+        store.record(Feedback(actor="dr. a", prediction=other.id, verdict="accepted"))
+        with pytest.raises(ConfigError, match="several models: `departments`, `m`"):
+            verdicts.read(store.database)
+        assert verdicts.read(store.database, "m")["V1"].labels == ("J06",)
+        assert verdicts.read(store.database, "none") == {}
 
 
 def test_no_row_is_lost_silently(hospital, tmp_path):

@@ -12,7 +12,7 @@ from typing import Any
 from emrobust.errors import LabelError
 from emrobust.labels import icd10
 from emrobust.serve.fhir.reading import Note, table
-from emrobust.serve.suggestions import Advice, Suggestion
+from emrobust.serve.suggestions import Advice, Suggestion, percent
 
 VERSION = "4.0.1"
 MEDIA_TYPE = "application/fhir+json"
@@ -59,7 +59,7 @@ def condition(one: Suggestion, advice: Advice, note: Note, *evidence: str) -> Js
         evidence: references beside those of the note.
     """
     rests_on = [{"reference": name} for name in (*evidence, *note.basis)]
-    shown: Json = {"code": [{"text": f"{advice.model}: {one.probability:.0%}"}]}
+    shown: Json = {"code": [{"text": f"{advice.model}: {percent(one.probability)}"}]}
     if rests_on:
         shown["detail"] = rests_on
     made: Json = {
@@ -104,9 +104,15 @@ def _predict(suggestion: Suggestion) -> Json:
     coding = {"system": risk["system"], "code": step["code"], "display": step["display"]}
     return {
         "outcome": concept(suggestion),
-        "probabilityDecimal": round(100 * suggestion.probability, _PERCENT_DIGITS),
+        "probabilityDecimal": _percentage(suggestion.probability),
         "qualitativeRisk": {"coding": [coding]},
     }
+
+
+def _percentage(probability: float) -> float:
+    """Nothing is certain, and nothing impossible."""
+    least = 10.0**-_PERCENT_DIGITS
+    return round(min(max(100 * probability, least), 100 - least), _PERCENT_DIGITS)
 
 
 def bundle(advice: Advice, note: Note) -> Json:

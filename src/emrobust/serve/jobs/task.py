@@ -12,17 +12,18 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from concurrent import futures
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from emrobust.errors import LostLeaseError, SourceError
-from emrobust.package import diagnosis, table
+from emrobust.package import table
 from emrobust.package.treatment import open_treatment
 from emrobust.serve.catalog import Served
-from emrobust.serve.consultation import About, entry_of
+from emrobust.serve.consultation import About, decide, entry_of
 from emrobust.serve.jobs.files import Files, Line
 from emrobust.serve.service import Service
 from emrobust.serve.store import Prediction
@@ -114,6 +115,7 @@ class Task:
             self._acknowledge(lines)
         with rejects.open_in(self._files.folder, self._files.rejects.name) as refused:
             for lines in _gather(self._score(path, refused)):
+                self._beat(self._done)  # a part may be written only while the job is its own
                 self._files.write_part(self._done, lines)
                 self._acknowledge(lines)
         if not self._done:
@@ -152,19 +154,28 @@ class Task:
 
     def _ask(self, row: int, ids: Sequence[str], texts: Sequence[str]) -> list[Line]:
         served = self._find()
-        asking = served.batcher.score(texts, patient=True)
-        own = asyncio.run_coroutine_threadsafe(asking, self._loop).result()
+        own = self._wait(served.batcher.score(texts, patient=True))
         return [
             self._line(served, row + place, name, of_row)
             for place, (name, of_row) in enumerate(zip(ids, own, strict=True))
         ]
 
+    def _wait(self, asking: Coroutine[Any, Any, np.ndarray]) -> np.ndarray:
+        """The model's answer, however long requests go first; the lease is renewed meanwhile."""
+        answer = asyncio.run_coroutine_threadsafe(asking, self._loop)
+        try:
+            while True:
+                done, _ = futures.wait([answer], _PART_SECONDS)
+                if done:
+                    return answer.result()
+                if self._stopping():
+                    self._give_back()
+                self._beat(self._done)
+        finally:
+            answer.cancel()  # does nothing to one that is done
+
     def _line(self, served: Served, row: int, record_id: str, own: np.ndarray) -> Line:
-        settings = self._service.settings
-        coverage = diagnosis.default_coverage(served.package, settings.serve.coverage)
-        [found] = diagnosis.diagnose(
-            served.package, own[None], coverage=coverage, widest=settings.limits.set_labels
-        )
+        [found] = decide(self._service, served, own[None])
         told = entry_of(served, found, self._about(record_id), time.perf_counter(), text=None)
         name = str(uuid.uuid5(uuid.UUID(self._job.id), str(row)))
         likely = dict(told.probabilities)

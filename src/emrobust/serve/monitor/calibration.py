@@ -21,6 +21,7 @@ from scipy.special import ndtr
 from emrobust import rng
 from emrobust.serve.monitor.level import Floats, Level, Limits, judge
 from emrobust.serve.store import Database, clock
+from emrobust.serve.store.entries import TRIAGE
 from emrobust.serve.store.schema import AUDIT, FEEDBACK, PREDICTIONS
 
 _MOST = 5000  # of the latest answers
@@ -80,6 +81,7 @@ def read(database: Database, model: str, start: dt.datetime) -> Answers:
         .join(PREDICTIONS, PREDICTIONS.c.id == FEEDBACK.c.prediction)
         .join(AUDIT, AUDIT.c.event == FEEDBACK.c.id)
         .where(PREDICTIONS.c.model == model, FEEDBACK.c.at >= clock.write(start))
+        .where(PREDICTIONS.c.task != TRIAGE)
         # Of these only right labels are known, which would make a model look timid.
         .where(FEEDBACK.c.verdict != "partial")
         .order_by(AUDIT.c.seq.desc())

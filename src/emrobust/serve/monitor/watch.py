@@ -120,7 +120,7 @@ class Watch:
         with self._lock:
             page = self._pages.get(model)
             own = Sketch()
-            if page is not None:
+            if page is not None and page.hour >= _hour(start):
                 own.merge(page.sketch)
         asked = sa.select(SKETCHES.c.rows, SKETCHES.c.sums).where(
             SKETCHES.c.model == model,

@@ -78,7 +78,7 @@ const explain = async (labels) => {
   const mine = answer;
   let explained = [];
   try {
-    const json = { ...asked(), labels };
+    const json = { ...note.request(), model: fullName(mine.model), labels };
     const asking = askJson("v1/explain", { method: "POST", json, signal: running.signal });
     const [told, known] = await Promise.all([asking, labelsOf(fullName(mine.model))]);
     explained = told.explained.map((one) => ({ ...one, similar: one.similar?.map(withTitles(known)) }));
@@ -95,7 +95,8 @@ const findDepartments = async () => {
   if (!model()?.departments) return;
   const mine = answer;
   try {
-    const found = await askJson("v1/triage", { method: "POST", json: asked(), signal: running.signal });
+    const json = { ...note.request(), model: fullName(mine.model) };
+    const found = await askJson("v1/triage", { method: "POST", json, signal: running.signal });
     if (answer !== mine || found.departments.length === 0) return;
     triage = found;
     const focused = document.activeElement?.id;

@@ -44,9 +44,11 @@ const moveTab = (event) => {
   next.focus();
 };
 
+const keyInAddress = () => new URLSearchParams(location.hash.slice(1)).get("key");
+
 /** A key in the address's fragment signs in; it is taken out of the address before anything else. */
 const keyFromAddress = () => {
-  const found = new URLSearchParams(location.hash.slice(1)).get("key");
+  const found = keyInAddress();
   if (!found) return false;
   history.replaceState(null, "", location.pathname + location.search);
   signIn(found);
@@ -137,6 +139,14 @@ const enter = async () => {
   sendKept();
 };
 
+/** Another system opens the page anew in this window, perhaps for somebody else: who was here goes first. */
+const changeKey = () => {
+  const found = keyInAddress();
+  const other = found !== key();
+  if (found && other) lock();
+  if (keyFromAddress() && other) enter();
+};
+
 const submitKey = (event) => {
   event.preventDefault();
   hush();
@@ -153,7 +163,7 @@ const listen = () => {
   by("sign-out").addEventListener("click", signOutByHand);
   by("account").addEventListener("click", signInByAccount);
   by("model").addEventListener("change", () => { known.choose(by("model").value); diagnose.useModel(); });
-  addEventListener("hashchange", () => { if (keyFromAddress()) enter(); });
+  addEventListener("hashchange", changeKey);
   document.addEventListener("locked", lock);
   document.addEventListener("language", drawCaller);
   document.addEventListener("models", () => { drawModels(); diagnose.useModel(); });

@@ -65,7 +65,6 @@ const facts = (model) => {
   const known = [
     ["models.task", model.task && t(`task.${model.task}`)], ["models.labels", model.labels && number(model.labels)],
     ["models.language", model.language && t(`language.${model.language}`)], ["models.precision", model.precision],
-    ["models.trained", model.trained],
   ];
   return h("dl", { class: "numbers" }, known.filter(([, value]) => value)
     .map(([word, value]) => h("div", {}, h("dt", {}, t(word)), h("dd", {}, value))));

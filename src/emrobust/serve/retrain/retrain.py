@@ -70,6 +70,7 @@ def retrain(
     *,
     data: Path | None = None,
     run: Path | None = None,
+    model: str | None = None,
     actor: str,
 ) -> Retrained:
     """Write a training table with doctors' labels, all or nothing.
@@ -83,19 +84,24 @@ def retrain(
         out: folder to write.
         data: the hospital's table; absent: the project's own source.
         run: whose splits stay; absent: the project's source is split again, as it was.
+        model: whose feedback counts, its name without a version; absent: the only one with any.
         actor: who asks, for the audit log.
 
     Raises:
-        ConfigError: ``out`` holds something, or the data-use record is over.
+        ConfigError: ``out`` holds something, the data-use record is over, or several models have
+            feedback and none is named.
         InputError: the table does not fit, or there is no feedback.
         StorageError: ``out`` cannot be written.
     """
     governance.check(project)
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise ConfigError(f"{out} is not empty", "Give a new folder with --out.")
-    known = verdicts.read(store.database)
+    known = verdicts.read(store.database, model)
     if not known:
-        raise NotFoundError("the store has no feedback", "Doctors give it at the service's page.")
+        which = f" on a model {model!r}" if model else ""
+        raise NotFoundError(
+            f"the store has no feedback{which}", "Doctors give it at the service's page."
+        )
     source = project.source if data is None else source_of(project.source, data)
     plain = source.columns.model_copy(update={"split": None})
     source = source.model_copy(update={"columns": plain})

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from emrobust.errors import ConfigError
 from emrobust.serve.store import Database
+from emrobust.serve.store.entries import TRIAGE
 from emrobust.serve.store.schema import AUDIT, FEEDBACK, PREDICTIONS
 
 # A prediction without a record id is a record of its own, if its text was kept.
@@ -67,15 +69,29 @@ class Verdict:
         return len(said) > 1 or not self.last.is_whole
 
 
-def read(database: Database) -> dict[str, Verdict]:
-    """The verdict on each record that any doctor answered, by record id."""
-    words: dict[str, list[Word]] = {}
+def read(database: Database, model: str | None = None) -> dict[str, Verdict]:
+    """The verdict on each record that any doctor answered, by record id.
+
+    Args:
+        database: with the feedback.
+        model: its name, without a version; absent: the only one that has any.
+
+    Raises:
+        ConfigError: several models have feedback, whose labels may be of different kinds.
+    """
+    found: dict[str, dict[str, list[Word]]] = {}
     for word in _words(database):
-        words.setdefault(word.record_id, []).append(word)
+        of_model = found.setdefault(word.model.rpartition("@")[0], {})
+        of_model.setdefault(word.record_id, []).append(word)
+    if model is None and len(found) > 1:
+        names = ", ".join(f"`{name}`" for name in sorted(found))
+        raise ConfigError(f"the store has feedback on several models: {names}", "Give --model.")
+    words = found.get(model, {}) if model else next(iter(found.values()), {})
     return {record: Verdict(of[-1], tuple(of)) for record, of in words.items()}
 
 
 def _words(database: Database) -> Iterator[Word]:
+    """Every word, the first said first; triage told departments, and nothing of diagnoses."""
     told = (FEEDBACK.c.prediction, FEEDBACK.c.verdict, FEEDBACK.c.labels, FEEDBACK.c.at)
     asked = (
         sa.select(
@@ -84,6 +100,7 @@ def _words(database: Database) -> Iterator[Word]:
         )
         .join(PREDICTIONS, PREDICTIONS.c.id == FEEDBACK.c.prediction)
         .join(AUDIT, AUDIT.c.event == FEEDBACK.c.id)
+        .where(PREDICTIONS.c.task != TRIAGE)
         .order_by(AUDIT.c.seq)
     )  # fmt: skip
     with database.snapshot() as connection:

@@ -82,7 +82,7 @@ async def call(
     """Answer a hook with a card. What is not prefetched is not fetched: 412."""
     wanted = cds.service_of(name)
     try:
-        note = cds.read(asked, wanted)
+        note = await asyncio.to_thread(cds.read, asked, wanted)
     except ResourceError as error:
         return refuse(error)
     served = service.catalog.find()

@@ -17,7 +17,7 @@ from emrobust.serve.gate import Clinician
 from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.store import Feedback
-from emrobust.serve.store.entries import LONGEST
+from emrobust.serve.store.entries import LONGEST, TRIAGE
 
 router = APIRouter(tags=["feedback"], route_class=JsonRoute)
 Service = Annotated[room.Service, Depends(room.of)]
@@ -77,7 +77,9 @@ async def take_feedback(given: FeedbackGiven, caller: Clinician, service: Servic
 def _check_acceptable(row: Mapping[str, Any]) -> None:
     """Refuse to take for a doctor's word what the service did not say."""
     result = json.loads(row["result"])
-    if result["shadow"]:
+    if row["task"] == TRIAGE:
+        said = "that answer told departments, and no diagnosis"
+    elif result["shadow"]:
         said = "a shadow version's prediction is shown to nobody"
     elif result["abstained"] or not result["chosen"]:
         said = "the model was not sure and chose nothing that could be accepted"

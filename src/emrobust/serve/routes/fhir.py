@@ -6,6 +6,7 @@ types batch and transaction is refused. Errors are OperationOutcomes (`emrobust.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends
@@ -79,7 +80,8 @@ async def diagnose(
 ) -> dict[str, Any]:
     """Read the note of a Bundle, or a DocumentReference (or Parameters with either as a part)."""
     try:
-        note = reading.of_body(given)
+        # A large page of HTML takes half a second, in which others must be answered.
+        note = await asyncio.to_thread(reading.of_body, given)
     except ResourceError as error:
         return _refused(error)  # type: ignore[return-value]  # FastAPI passes a response on
     served = service.catalog.find()

@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from emrobust import __version__
 from emrobust.errors import NotFoundError
-from emrobust.package import diagnosis
+from emrobust.package.diagnosis import Diagnosis
 from emrobust.serve import problem
 from emrobust.serve import service as room
 from emrobust.serve.admission import scored
 from emrobust.serve.catalog import Served
-from emrobust.serve.consultation import About, Asked, entry_of, read_many, shadow
+from emrobust.serve.consultation import About, Asked, decide, entry_of, read_many, shadow
 from emrobust.serve.gate import Clinician
 from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.problem import RefusedError
@@ -219,7 +219,7 @@ async def infer(
     own = await served.batcher.score(texts)
     for text, row in zip(texts, own, strict=True):
         service.monitor.observe(served, "infer", text, row)
-    found = diagnosis.diagnose(served.package, np.asarray(own), coverage=None)
+    found = decide(service, served, own)
     about = About(caller.actor, "infer", None)
     entries = [
         entry_of(served, one, about, start, text=text)
@@ -245,7 +245,7 @@ async def _shadow(
         await shadow(service, served, Asked(text=text), about)
 
 
-def _tensors(found: list[diagnosis.Diagnosis], ids: list[str], wanted: list[str]) -> list[Tensor]:
+def _tensors(found: list[Diagnosis], ids: list[str], wanted: list[str]) -> list[Tensor]:
     """The tensors that are wanted, in that order; all where none is named."""
     probability = np.stack([one.probability for one in found]).astype(np.float32)
     chosen = np.stack([one.chosen for one in found])

@@ -18,6 +18,7 @@ from emrobust.serve.gate import Clinician
 from emrobust.serve.json_body import JsonRoute
 from emrobust.serve.problem import RefusedError
 from emrobust.serve.routes.diagnose import ModelName, model_of
+from emrobust.serve.store.entries import TRIAGE
 
 router = APIRouter(tags=["diagnosis"], route_class=JsonRoute)
 Service = Annotated[room.Service, Depends(room.of)]
@@ -73,7 +74,7 @@ async def triage(asked: TriageAsked, caller: Clinician, service: Service) -> Tri
             "this model knows no departments",
             "Export it from records that have a department; see docs/package.md.",
         )
-    found = await consult(service, caller, asked, task="triage")
+    found = await consult(service, caller, asked, task=TRIAGE)
     diagnosis = found.diagnosis
     names, shares = _refer(found.served.package, diagnosis.probability)
     order = np.argsort(-shares, kind="stable")[: asked.top]

@@ -26,6 +26,7 @@ from emrobust.serve.store.texts import Seal
 
 # Control characters, line ends and halves of a surrogate pair; wide blanks are in some labels.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+TRIAGE = "triage"  # a task that tells departments, and nothing of diagnoses
 LONGEST = 200  # characters of a name, a label or an id
 MOST_LABELS = 5000
 
