@@ -20,11 +20,13 @@ import httpx
 import numpy as np
 import pytest
 
+from emrobust.errors import LostLeaseError
 from emrobust.package import layout
 from emrobust.package import load as load_package
 from emrobust.serve import jobs as room
 from emrobust.serve import store
 from emrobust.serve.jobs import worker
+from emrobust.serve.jobs.task import Task
 from emrobust.serve.store import jobs as queue
 from emrobust.serve.store.entries import new_id
 
@@ -311,6 +313,43 @@ async def test_a_worker_that_ends_gives_its_job_back(opened, write_table, served
     assert (now().state, now().attempts) == ("done", 2)
     rows = read_csv(files.result.read_text(encoding="utf-8"))
     check_rows(rows, numbers, load_package(served_package, precision="fp32"))
+
+
+async def test_a_worker_whose_job_is_another_s_writes_no_part(opened, write_table):
+    """Parts of two workers begin at the same row and end at others: the second would hide rows."""
+    job, files = queue_by_hand(opened, write_table(range(12)))
+
+    def beat(done, total=None):
+        if total is None:
+            raise LostLeaseError(f"job {job.id} is somebody else's after {done} rows")
+
+    task = Task(opened, asyncio.get_running_loop(), job, beat, lambda: False)
+    with pytest.raises(LostLeaseError):
+        await asyncio.to_thread(task.run)
+    assert not list(files.folder.glob("parts/*"))
+
+
+async def test_a_job_keeps_its_lease_while_requests_go_first(opened, write_table, monkeypatch):
+    job, _ = queue_by_hand(opened, write_table(range(4)))
+    served = opened.catalog.find()
+    beats, free = [], asyncio.Event()
+    score = served.batcher.score
+
+    async def waits(texts, *, patient=False):
+        await free.wait()
+        return await score(texts, patient=patient)
+
+    def beat(done, total=None):
+        beats.append(done)
+        if len(beats) == 3:
+            loop.call_soon_threadsafe(free.set)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(served.batcher, "score", waits)
+    monkeypatch.setattr("emrobust.serve.jobs.task._PART_SECONDS", 0.01)
+    task = Task(opened, loop, job, beat, lambda: False)
+    await asyncio.wait_for(asyncio.to_thread(task.run), 20)
+    assert len(beats) > 3
 
 
 async def test_a_job_that_failed_has_a_word_for_its_cause(opened, write_table):
