@@ -87,9 +87,8 @@ def markdown(facts: Facts, language: str = "en") -> str:
             Cell(measure.name, w("difference", base=facts["base"]), w("paper"))
             for measure in table.measures
         ]
-        head = _join([w("row"), *_texts(table, named), w("minutes")])
-        parts += ["", f"## {table.title}", "", head]
-        parts.append(_join(["---"] * (head.count("|") - 1)))
+        head = [w("row"), *_texts(table, named), w("minutes")]
+        parts += ["", f"## {table.title}", "", _join(head), _join(["---"] * len(head))]
         for line in table.lines:
             parts.append(_join([line.name, *_texts(table, line.cells), line.minutes]))
     for title, lines in ((w("missing"), _missing(facts)), (w("failed"), facts["failed"].items())):
