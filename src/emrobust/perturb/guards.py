@@ -203,6 +203,11 @@ class Piece(NamedTuple):
     start: int
     end: int
 
+    @property
+    def inside(self) -> str:
+        """The piece itself."""
+        return self.text[self.start : self.end]
+
     def widened(self, left: int, right: int) -> Piece:
         """With so many characters more on each side."""
         return Piece(self.text, max(self.start - left, 0), min(self.end + right, len(self.text)))
@@ -217,7 +222,7 @@ def turns_round(old: str, new: str) -> bool:
 def may_turn(old: str, new: str) -> bool:
     """Whether one can be the opposite of the other, or of what it is a part of (急 and 慢)."""
     lexicon = tokens.load()
-    if not lexicon.turning.isdisjoint(old + new):
+    if lexicon.turning.search(old) or lexicon.turning.search(new):
         return True
     if lexicon.polar.isdisjoint(old) or lexicon.polar.isdisjoint(new):
         return False
@@ -226,10 +231,14 @@ def may_turn(old: str, new: str) -> bool:
 
 
 def _opposed(old: Piece, new: Piece) -> bool:
-    if not (_has_pole(old) or _has_pole(new)):  # nearly always, and quickly seen
+    turning = tokens.load().turning
+    if turning.search(old.inside) or turning.search(new.inside):
+        # 不 alone is no word with an opposite; with what stands beside it it may be.
+        left, right = map(max, zip(_overhang(old), _overhang(new), strict=True))
+        old, new = (piece.widened(left, right) for piece in (old, new))
+    if not (_has_pole(old) and _has_pole(new)):  # nearly always, and quickly seen
         return False
-    left, right = map(max, zip(_overhang(old), _overhang(new), strict=True))
-    before, after = (_sides(piece.widened(left, right)) for piece in (old, new))
+    before, after = _sides(old), _sides(new)
     return any(
         opposite(side) in after and side not in after and opposite(side) not in before
         for side in before

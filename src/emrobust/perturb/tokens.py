@@ -84,7 +84,8 @@ class Lexicon(NamedTuple):
         poles: finds any of these words.
         foes: Chinese characters of these → those of their opposites that they have not in common.
         polar: all characters of these, in either case.
-        turning: what makes one of them its opposite: 不 of 不良, 欠 of 欠佳.
+        turning: finds those of them that another makes into its opposite (不良, 欠佳), and at the
+            end of a piece what does it (不, 欠).
         longest_pole: characters of the longest.
         forward: finds the words that say something of what stands behind them.
         backward: finds the words that say something of what stands before them.
@@ -103,7 +104,7 @@ class Lexicon(NamedTuple):
     poles: re.Pattern[str]
     foes: Mapping[str, frozenset[str]]
     polar: frozenset[str]
-    turning: frozenset[str]
+    turning: re.Pattern[str]
     longest_pole: int
     forward: re.Pattern[str]
     backward: re.Pattern[str]
@@ -211,16 +212,17 @@ def _foes(opposites: Iterable[tuple[list[str], list[str]]]) -> dict[str, frozens
     return found
 
 
-def _turning(opposites: Iterable[tuple[list[str], list[str]]]) -> frozenset[str]:
-    return frozenset(
-        character
+def _turning(opposites: Iterable[tuple[list[str], list[str]]]) -> re.Pattern[str]:
+    turned = {
+        (word.removesuffix(inner), word)
         for pair in opposites
         for one, other in (pair, pair[::-1])
         for inner in one
         for word in other
-        if inner in word
-        for character in word.replace(inner, "", 1)
-    )
+        if word != inner and word.endswith(inner)
+    }
+    ends = {f"{re.escape(first)}$" for first, _ in turned}
+    return re.compile("|".join(sorted({re.escape(word) for _, word in turned} | ends)))
 
 
 def _governing(words: Mapping[str, tuple[str, str]], kinds: frozenset[str]) -> re.Pattern[str]:
