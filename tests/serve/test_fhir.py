@@ -9,7 +9,7 @@ import pytest
 
 from emrobust.serve.fhir import attachment, reading, writing
 from emrobust.serve.fhir.resources import KINDS, Patient, ResourceError, parse
-from emrobust.serve.suggestions import Suggestion
+from emrobust.serve.suggestions import Suggestion, percent
 
 NOTE = "反复胸痛3天，活动后加重，休息可缓解。"
 
@@ -346,3 +346,8 @@ def test_a_model_that_is_not_sure_makes_no_condition(advice):
     )
     (entry,) = told["entry"]
     assert "没有把握" in entry["resource"]["note"][0]["text"]
+
+
+def test_nothing_is_said_to_be_certain_or_impossible():
+    assert [writing._percentage(of) for of in (0.99997, 0.5, 0.00001)] == [99.99, 50.0, 0.01]
+    assert [percent(of) for of in (0.9963, 0.5, 0.001)] == [">99%", "50%", "<1%"]
