@@ -111,6 +111,10 @@ class Measures:
         self._reach = max((len(b) for _, b in self._at), default=0) + max(
             (len(a) for behind in self._at.values() for a in behind), default=0
         )
+        # the first character behind numbers → how long what stands there may be at most
+        self._longest: dict[str, int] = {}
+        for after in (after for behind in self._at.values() for after in behind):
+            self._longest[after[:1]] = max(self._longest.get(after[:1], 0), len(after))
 
     def find(self, text: str) -> list[Reading]:
         """Measures from left to right, whose numbers lie inside their bounds."""
@@ -118,12 +122,25 @@ class Measures:
         return [reading for reading in found if reading is not None]
 
     def read(self, text: str, numbers: Sequence[Number], which: int) -> Reading | None:
-        """The measure of one of a text's numbers, as `find` reads it; the others are not read."""
+        """The measure of one of a text's numbers, as `find` reads it.
+
+        Of the numbers before it only those are read that may want the same characters.
+        """
+        alone = self._read(text, numbers[which], 0)
+        if alone is None:
+            return None
         first = which
         while first and numbers[first].start() - numbers[first - 1].end() < self._reach:
             first -= 1
+        if all(self._limit(text, number) <= alone.start for number in numbers[first:which]):
+            return alone
         *_, reading = self._follow(text, numbers[first : which + 1])
         return reading
+
+    def _limit(self, text: str, number: Number) -> int:
+        """Where the measure of a number ends at the latest."""
+        end = number.end()
+        return end + self._longest.get(text[end : end + 1], 0)
 
     def _follow(self, text: str, numbers: Iterable[Number]) -> Iterator[Reading | None]:
         """The measure of each number; none takes what belongs to the one before it."""

@@ -117,7 +117,10 @@ def keeps(text: str, settled: Sequence[Edit], edited: str) -> bool:
     if len(before.tokens) != len(after.tokens):
         return False
     moved = Offsets(settled)
+    untouched = settled[0][0] if settled else len(text)
     for old, new in zip(before.tokens, after.tokens, strict=True):
+        if old == new and old.end < untouched:
+            continue
         if old[:2] != new[:2]:  # kind and value
             return False
         if old.kind == EDGE:

@@ -181,7 +181,7 @@ def _examine(text: str, settled: list[Edit]) -> list[Edit]:
             bad += _pick_out(text, start, end, group)
         return bad
     for start, end, group in _parts(text, settled):
-        spans = [span for span in _spans(text) if start <= span[0] < end]
+        spans = [match.span() for match in tokens.load().inner.finditer(text, start, end)]
         expected = _expect(text, spans, group)
         if expected is None or not _finds(text, expected, group, start, end):
             bad += _pick_out(text, start, end, group)
@@ -249,14 +249,14 @@ def _fold(pieces: list[str]) -> list[str]:
 def _windows(text: str, settled: Sequence[Edit]) -> Iterator[tuple[int, int, list[Edit]]]:
     """Parts of the text that hold all an edit can change the facts of: start, end, its edits.
 
-    No cue reaches beyond the edge of its clause, and an edit at an edge can join two clauses:
-    so a part goes to the second edge on either side.
+    No cue reaches beyond the edge of its clause: so a part goes to the next edge on either side,
+    which it holds. An edit that takes an edge away has it in its middle.
     """
     ends = cuts(text)
     group: list[Edit] = []
     begin = finish = 0
     for edit in settled:
-        before, behind = bisect_left(ends, edit.start) - 2, bisect_left(ends, edit.end) + 1
+        before, behind = bisect_left(ends, edit.start) - 1, bisect_left(ends, edit.end)
         start = ends[before] if before >= 0 else 0
         end = ends[behind] + 1 if behind < len(ends) else len(text)
         if group and start >= finish:
