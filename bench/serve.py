@@ -25,6 +25,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import csv
+import io
 import itertools
 import json
 import os
@@ -51,14 +53,16 @@ from emrobust.pipeline.export import export
 from emrobust.pipeline.train import train
 from emrobust.serve import store
 from emrobust.serve.store import keys
-from emrobust.serve.store.schema import FEEDBACK, PREDICTIONS
+from emrobust.serve.store.schema import FEEDBACK, JOBS, PREDICTIONS
 from inference import make_network, make_peer, read_texts
 
 MOST_TOKENS = 128
 CLIENTS = 64
 IDLE = 3.0  # seconds; uvicorn closes a connection that was idle for 5
 WAIT = 60.0  # seconds for a service to become ready
+ENDING = 300.0  # seconds for a batch job to end
 FREE = ("limits.rate=1000000", "limits.burst=1000000")  # one caller stands for all of them
+TAKEN = "batch.lease=1"  # soon, where every life lasts a second or two
 PEER = "peer"
 
 
@@ -117,8 +121,8 @@ class Line:
         self._used = 0.0
 
     async def post(self, path: str, body: Any) -> Answer:
-        """One request; a connection that was closed is opened again before it."""
-        sent = json.dumps(body, ensure_ascii=False).encode()
+        """One request, of bytes or JSON; a connection that was closed is opened again before it."""
+        sent = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         head = f"POST {path} HTTP/1.1\r\n{self._head}Content-Type: application/json\r\n"
         return await self._ask(
             head.encode() + f"Content-Length: {len(sent)}\r\n\r\n".encode() + sent
@@ -215,7 +219,7 @@ def make_key(url: str) -> str:
 
 def start_ours(folder: Path, url: str, token: str) -> Process:
     """`emrobust serve`."""
-    settings = [word for one in FREE for word in ("--set", one)]
+    settings = [word for one in (*FREE, TAKEN) for word in ("--set", one)]
     command = [sys.executable, "-c", "import sys; from emrobust.cli import main; sys.exit(main())",
                "serve", str(folder), "--store", url, "--port", "0", *settings,
                "--set", f"serve.jobs={Path(url).parent / 'jobs'}"]  # fmt: skip
@@ -311,6 +315,7 @@ class Seen:
     statuses: Counter[str] = field(default_factory=Counter)
     accepted: list[str] = field(default_factory=list)  # ids of predictions
     judged: list[str] = field(default_factory=list)  # ids of feedback
+    queued: list[str] = field(default_factory=list)  # ids of batch jobs
     without_retry: int = 0
     milliseconds: list[float] = field(default_factory=list)
     refusals: list[float] = field(default_factory=list)
@@ -402,15 +407,20 @@ async def use(process: Process, texts: Sequence[str], seen: Seen, end: float) ->
 
 
 def kill(
-    begin: Callable[[], Process], texts: Sequence[str], url: str, times: int
+    begin: Callable[[], Process], texts: Sequence[str], table: bytes, url: str, times: int
 ) -> dict[str, Any]:
-    """``kill -9`` under load, again and again; what was acknowledged must be there."""
+    """``kill -9`` under load, again and again; what was acknowledged must be there.
+
+    In each life a table is sent too. Once nothing kills them any more, all jobs must end, each
+    with one row for each of the table's.
+    """
     seen, random, lost = Seen(), Random(0), 0  # noqa: S311 - moments, no secrets
     for _ in range(times):
         process = begin()
-        end = time.perf_counter() + random.uniform(0.5, 2.0)
 
-        async def load(process: Process = process, end: float = end) -> None:
+        async def load(process: Process = process) -> None:
+            seen.queued.append(await send(process, table))
+            end = time.perf_counter() + random.uniform(0.5, 2.0)
             using = asyncio.create_task(use(process, texts, seen, end + 5))
             await asyncio.sleep(end - time.perf_counter())
             os.kill(process.running.pid, signal.SIGKILL)
@@ -419,13 +429,57 @@ def kill(
         asyncio.run(load())
         process.running.wait()
         lost += missing(url, PREDICTIONS, seen.accepted) + missing(url, FEEDBACK, seen.judged)
+    process = begin()
+    rows = [asyncio.run(result(process, job)) for job in seen.queued]
+    process.stop()
+    with store.connect(url).engine.connect() as connection:
+        attempts = connection.scalars(sa.select(JOBS.c.attempts)).all()
+    whole = table.count(b"\n")
     return {
         "times": times,
         "predictions": len(seen.accepted),
         "feedback": len(seen.judged),
         "lost": lost,
+        "jobs": len(rows),
+        "jobs_resumed": sum(tried > 1 for tried in attempts),
+        "jobs_not_whole": sum(found != whole for found in rows),
         "chain_rows": verify(url),
     }
+
+
+async def send(process: Process, table: bytes) -> str:
+    """The batch job that a table has become."""
+    line = Line(process.port, process.token)
+    answer = await line.post("/v1/batch?name=table.csv", table)
+    line.close()
+    if answer.status != 202:
+        raise SystemExit(f"a table was refused: {answer.status}")
+    return str(json.loads(answer.body)["job"])
+
+
+async def result(process: Process, job: str) -> int:
+    """Lines of a job's result, once it has ended; each record once."""
+    line = Line(process.port, process.token)
+    end = time.perf_counter() + ENDING
+    while (state := json.loads((await line.get(f"/v1/batch/{job}")).body)["state"]) != "done":
+        if state == "failed" or time.perf_counter() > end:
+            return 0
+        await asyncio.sleep(0.2)
+    found = (await line.get(f"/v1/batch/{job}/result")).body.decode()
+    line.close()
+    return len({row[0] for row in csv.reader(io.StringIO(found)) if row})
+
+
+def write_table(folder: Path, texts: Sequence[str]) -> bytes:
+    """A CSV table with the columns that a package reads, one note a row."""
+    source = json.loads((folder / layout.SOURCE).read_text(encoding="utf-8"))
+    columns = source["columns_of"]["columns"]
+    written = io.StringIO()
+    rows = csv.writer(written, lineterminator="\n")
+    rows.writerow([columns["record_id"], *columns["text"]])
+    empty = [""] * (len(columns["text"]) - 1)
+    rows.writerows([f"r{n}", text.replace("\n", " "), *empty] for n, text in enumerate(texts))
+    return written.getvalue().encode()
 
 
 def missing(url: str, table: sa.Table, ids: Sequence[str]) -> int:
@@ -493,7 +547,8 @@ def main() -> None:
         flooded["lost"] = missing(url, PREDICTIONS, flooded.pop("accepted"))
         ours.stop()
         flooded["chain_rows"] = verify(url)
-        killed = kill(begin, texts, url, given.kills) if given.kills else None
+        table = write_table(packed, texts)
+        killed = kill(begin, texts, table, url, given.kills) if given.kills else None
         facts = package.load(packed, single=True).report
     of = {side: percentiles(values) for side, values in spent.items()}
     print(
