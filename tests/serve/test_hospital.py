@@ -185,7 +185,7 @@ async def test_feedback_is_kept_with_the_prediction(client, opened):
     [
         ({"abstained": True}, "not sure"),
         ({"chosen": ()}, "chose nothing"),
-        ({"shadow": True}, "shown to nobody"),
+        ({"beside": new_id()}, "shown to nobody"),
     ],
 )
 async def test_what_was_not_offered_cannot_be_accepted(client, opened, more, says):

@@ -258,10 +258,25 @@ async def test_a_shadow_is_recorded_and_not_shown(two):
         assert answer.json()["model"]["version"] == "2"
         tensor = {"name": "text", "datatype": "BYTES", "shape": [2], "data": [NOTE, "头痛"]}
         await client.post("/v2/models/clinic/infer", json={"inputs": [tensor]})
+        reviewer = {"params": {"model": "clinic@2", "hours": 1}}
+        for _ in range(100):
+            found = (await client.get("/v1/monitor", **reviewer)).json()
+            if found.get("shadow", {}).get("compared") == 3:
+                break
+            await asyncio.sleep(0.1)
+        # It is the same package: what it says is the same.
+        assert found["shadow"] == {"compared": 3, "same_first": 1.0, "same": 1.0}
+        assert "shadow" not in (await client.get("/v1/monitor")).json()
     await two.close()
     rows = store.open_store(two.settings.store).predictions()
     told = {(row["model"], row["record_id"], json.loads(row["result"])["shadow"]) for row in rows}
     assert len(rows) == 7
+    results = {row["id"]: (row["model"], json.loads(row["result"])) for row in rows}
+    for model, result in results.values():
+        assert result["beside"] is None or (model, results[result["beside"]][0]) == (
+            "clinic@2",
+            "clinic@1",
+        )
     assert told == {
         ("clinic@1", "V7", False), ("clinic@2", "V7", True), ("clinic@2", "V8", False),
         ("clinic@1", None, False), ("clinic@2", None, True),

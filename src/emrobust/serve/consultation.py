@@ -115,7 +115,7 @@ async def consult(
     about = About(caller.actor, task, asked.record_id)
     entry = entry_of(served, found, about, start, text=read.text)
     await service.record(entry)
-    service.look_aside(shadow(service, served, asked, about))
+    service.look_aside(shadow(service, served, asked, about, entry.id))
     return Consultation(entry.id, served, read, found, time.perf_counter() - start)
 
 
@@ -156,10 +156,17 @@ def _reader(service: Service, served: Served) -> Callable[[str | Mapping[str, st
     )
 
 
-async def shadow(service: Service, served: Served, asked: Asked, about: About) -> None:
+async def shadow(service: Service, served: Served, asked: Asked, about: About, beside: str) -> None:
     """Let the shadow versions of a model answer too, for the record alone.
 
     A shadow is patient: it reads when no request waits, so it never makes one slower for long.
+
+    Args:
+        service: the service.
+        served: the model that answered.
+        asked: what it was asked.
+        about: likewise.
+        beside: the id of its answer.
     """
     for other in service.catalog.shadows(served):
         start = time.perf_counter()
@@ -167,7 +174,7 @@ async def shadow(service: Service, served: Served, asked: Asked, about: About) -
             read = await read_for(service, other, asked)
             (own,) = await other.batcher.score([read.text], patient=True)
             [found] = decide(service, other, own[None])
-            await service.record(entry_of(other, found, about, start, shadow=True))
+            await service.record(entry_of(other, found, about, start, beside=beside))
         except EmrobustError as error:
             _LOG.warning("shadow %s: %s", other.full_name, type(error).__name__)
 
@@ -179,7 +186,7 @@ def entry_of(
     start: float,
     *,
     text: str | None = None,
-    shadow: bool = False,
+    beside: str | None = None,
 ) -> Prediction:
     """What the store records of an answer."""
     names = served.package.names
@@ -199,7 +206,7 @@ def entry_of(
         chosen=tuple(names[k] for k in ranked if found.chosen[k]),
         uncertain=inside,
         abstained=found.abstained,
-        shadow=shadow,
+        beside=beside,
         seconds=time.perf_counter() - start,
         text=text,
         id=new_id(),

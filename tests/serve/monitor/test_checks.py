@@ -13,6 +13,8 @@ from emrobust.serve.monitor import calibration, drift, rates
 from emrobust.serve.monitor.alarms import Alarms, Check, load_words
 from emrobust.serve.monitor.ledger import Ledger
 from emrobust.serve.monitor.level import Limits, judge
+from emrobust.serve.store import Prediction
+from emrobust.serve.store.entries import new_id
 
 LATELY = dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)
 PSI = Limits(0.1, 0.25)
@@ -78,6 +80,29 @@ def test_the_ledger_counts_what_the_store_has_and_nothing_twice(store, fill):
     assert [of.requests for _, of in again.minutes("m@1")] == [
         of.requests for _, of in ledger.minutes("m@1")
     ]
+
+
+def test_a_shadow_is_held_against_what_was_shown(store):
+    shown = [
+        {"probabilities": {"x": 0.9, "y": 0.2}, "chosen": ("x",)},
+        {"probabilities": {"x": 0.4, "y": 0.3}, "abstained": True},
+    ]
+    hidden = [
+        {"probabilities": {"x": 0.8, "y": 0.7}, "chosen": ("y", "x")},  # the same first
+        {"probabilities": {"x": 0.1, "y": 0.3}, "abstained": True},  # the same decision
+    ]
+    for told, silent in zip(shown, hidden, strict=True):
+        one = Prediction(actor="a", task="diagnose", model="m@1", **told)
+        other = Prediction(actor="a", task="diagnose", model="m@2", beside=one.id, **silent)
+        lost = Prediction(actor="a", task="diagnose", model="m@2", beside=new_id(), **silent)
+        for entry in (one, other, lost):
+            store.record(entry)
+    ledger = Ledger(store.database)
+    while ledger.follow():
+        pass
+    tally = ledger.since("m@2", LATELY)
+    assert (tally.beside, tally.same_first, tally.same, tally.notes) == (2, 1, 1, 0)
+    assert ledger.since("m@1", LATELY).beside == 0
 
 
 def test_alarms_rise_at_once_fall_slowly_and_are_told_to_the_log(store):

@@ -52,6 +52,7 @@ class Findings:
     calibration: report.Calibration
     feedback: report.Feedback
     abstention: report.Abstention
+    shadow: report.Shadow | None
     checks: tuple[Check, ...]
 
 
@@ -76,6 +77,7 @@ def examine(subject: Subject, settings: MonitorSettings, words: Mapping[str, Wor
         calibration=asked,
         feedback=answered,
         abstention=silence,
+        shadow=report.describe_shadow(subject.tally),
         checks=(
             *input_checks,
             Check("labels", labels.level, *(changed[0] if changed else ())),

@@ -11,7 +11,7 @@ import datetime as dt
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -45,6 +45,9 @@ class Tally:
         requests: notes that somebody waited for and was shown, rather than a job or a platform.
         latency: of these, by seconds.
         answered: prediction → its latest verdict; one that was accepted in part is accepted.
+        beside: answers of a shadow that stand beside one that somebody was shown.
+        same_first: of these, where the likeliest label is the same.
+        same: of these, where both decided for the same labels, or both abstained.
     """
 
     notes: int = 0
@@ -53,6 +56,9 @@ class Tally:
     requests: int = 0
     latency: Floats = field(default_factory=lambda: np.zeros(_BINS))
     answered: dict[str, str] = field(default_factory=dict)
+    beside: int = 0
+    same_first: int = 0
+    same: int = 0
 
     def count(self, task: str, result: Mapping[str, Any]) -> None:
         """Count a note in, by the task that read it and the result as `entries` wrote it."""
@@ -65,6 +71,12 @@ class Tally:
         place = math.log(max(result["seconds"], _SHORTEST) / _SHORTEST, _GROWTH)
         self.latency[min(int(place), _BINS - 1)] += 1
 
+    def compare(self, shadow: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
+        """Count in what a shadow said beside what somebody was shown, both as `entries` wrote."""
+        self.beside += 1
+        self.same_first += _first(shadow) == _first(shown)
+        self.same += _decision(shadow) == _decision(shown)
+
     def merge(self, other: Tally) -> None:
         """Add another one."""
         self.notes += other.notes
@@ -73,6 +85,9 @@ class Tally:
         self.labels.update(other.labels)
         self.latency = self.latency + other.latency
         self.answered.update(other.answered)
+        self.beside += other.beside
+        self.same_first += other.same_first
+        self.same += other.same
 
     @property
     def verdicts(self) -> Counter[str]:
@@ -118,8 +133,17 @@ class Ledger:
             last = connection.execute(sa.select(sa.func.max(AUDIT.c.seq))).scalar() or 0
             until = min(last, self._after + _STRIDE)
             inside = sa.and_(AUDIT.c.seq > self._after, AUDIT.c.seq <= until)
-            for at, model, task, result in connection.execute(_PREDICTED.where(inside)):
-                self._count(at, model, task, json.loads(result))
+            shadows = []
+            for at, model, task, written in connection.execute(_PREDICTED.where(inside)):
+                result = json.loads(written)
+                if result["shadow"]:
+                    shadows.append((at, model, result))
+                else:
+                    self._count(at, model, task, result)
+            shown = _read(connection, [result.get("beside") for _, _, result in shadows])
+            for at, model, result in shadows:
+                if (other := shown.get(result.get("beside"))) is not None:
+                    self._hours[model][at[:_HOUR]].compare(result, other)
             for at, model, prediction, verdict in connection.execute(_ANSWERED.where(inside)):
                 said = "accepted" if verdict == "partial" else verdict
                 self._hours[model][at[:_HOUR]].answered[prediction] = said
@@ -144,9 +168,8 @@ class Ledger:
         return _from(self._minutes.get(model, {}), start[:_MINUTE], ":00Z")
 
     def _count(self, at: str, model: str, task: str, result: Mapping[str, Any]) -> None:
-        if not result["shadow"]:
-            for times, length in ((self._hours, _HOUR), (self._minutes, _MINUTE)):
-                times[model][at[:length]].count(task, result)
+        for times, length in ((self._hours, _HOUR), (self._minutes, _MINUTE)):
+            times[model][at[:length]].count(task, result)
 
     def _forget(self) -> None:
         """Drop what is too old."""
@@ -171,6 +194,23 @@ _ANSWERED = (
     .where(PREDICTIONS.c.task == _DIAGNOSE)
     .order_by(AUDIT.c.seq)
 )
+
+
+def _read(connection: sa.Connection, ids: Iterable[str | None]) -> dict[str, Mapping[str, Any]]:
+    """Predictions by id; those that were recorded before shadows named them have none."""
+    wanted = PREDICTIONS.c.id.in_({one for one in ids if one is not None})
+    rows = connection.execute(sa.select(PREDICTIONS.c.id, PREDICTIONS.c.result).where(wanted))
+    return {found: json.loads(result) for found, result in rows}
+
+
+def _first(result: Mapping[str, Any]) -> str | None:
+    """The likeliest label."""
+    return max(result["probabilities"], key=result["probabilities"].get, default=None)
+
+
+def _decision(result: Mapping[str, Any]) -> frozenset[str] | None:
+    """The labels decided for; None where the model abstained."""
+    return None if result["abstained"] else frozenset(result["chosen"])
 
 
 def _begin(connection: sa.Connection) -> int:

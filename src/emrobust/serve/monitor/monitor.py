@@ -104,6 +104,7 @@ class Monitor:
                 calibration=found.calibration,
                 feedback=found.feedback,
                 abstention=found.abstention,
+                shadow=found.shadow,
             )
 
     def look(self) -> None:

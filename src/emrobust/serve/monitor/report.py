@@ -191,6 +191,14 @@ class Abstention(_Part):
     p: float | None = None
 
 
+class Shadow(_Part):
+    """A version that answers silently, beside the one whose answers are shown."""
+
+    compared: int
+    same_first: float = Field(description="share with the same likeliest label")
+    same: float = Field(description="share with the same decision: the same labels, or not sure")
+
+
 class Report(_Part):
     """One model over some hours."""
 
@@ -208,6 +216,7 @@ class Report(_Part):
     calibration: Calibration
     feedback: Feedback
     abstention: Abstention
+    shadow: Shadow | None = None
 
 
 def describe_load(tally: Tally, minutes: Sequence[tuple[str, Tally]]) -> Load:
@@ -322,6 +331,17 @@ def describe_feedback(tally: Tally, level: Level) -> Feedback:
 def describe_abstention(rate: Compared) -> Abstention:
     """How often the model is not sure."""
     return Abstention(level=rate.level, **_numbers(rate))
+
+
+def describe_shadow(tally: Tally) -> Shadow | None:
+    """How often a shadow says what was shown; None where it has said nothing."""
+    if not tally.beside:
+        return None
+    return Shadow(
+        compared=tally.beside,
+        same_first=_round(tally.same_first / tally.beside),
+        same=_round(tally.same / tally.beside),
+    )
 
 
 def share(count: int, of: int) -> float | None:

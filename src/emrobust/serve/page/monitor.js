@@ -75,6 +75,10 @@ const abstention = () => {
     ifAny(history, () => charts.lines(history, [{ key: "abstained", style: "now" }], { ...span(), format: percent, said: t("monitor.abstention_said") })));
 };
 
+const shadow = () => found.shadow && card(t("monitor.shadow"), null,
+  facts([["monitor.compared", number(found.shadow.compared)], ["monitor.same_first", share(found.shadow.same_first)], ["monitor.same", share(found.shadow.same)]]),
+  h("p", { class: "soft fine" }, t("monitor.shadow_how")));
+
 const nameOfBin = (bin) => number(bin.from ?? bin.to, (bin.to ?? bin.from) <= 1 ? 2 : 0);
 
 const feature = (of) => h("figure", { class: "feature" },
@@ -143,7 +147,7 @@ const bar = () => h("div", { class: "row head" },
 const content = () => [
   bar(),
   found === null ? h("p", { class: "soft" }, t("loading"))
-    : [alarms(), h("div", { class: "cards" }, load(), latency(), feedback(), labels(), calibration(), input(), abstention())],
+    : [alarms(), h("div", { class: "cards" }, shadow(), load(), latency(), feedback(), labels(), calibration(), input(), abstention())],
 ];
 
 const own = panel("monitor", { content, look, forget: () => { found = null; } });

@@ -226,23 +226,22 @@ async def infer(
         for one, text in zip(found, texts, strict=True)
     ]
     await asyncio.gather(*map(service.record, entries))
-    service.look_aside(_shadow(service, served, given.data, about))
+    ids = [entry.id for entry in entries]
+    service.look_aside(_shadow(service, served, given.data, about, ids))
     return Inferred(
         model_name=served.version.name,
         model_version=served.version.version,
         id=asked.id,
-        outputs=_tensors(
-            found, [entry.id for entry in entries], [one.name for one in asked.outputs or ()]
-        ),
+        outputs=_tensors(found, ids, [one.name for one in asked.outputs or ()]),
     )
 
 
 async def _shadow(
-    service: room.Service, served: Served, texts: Sequence[str], about: About
+    service: room.Service, served: Served, texts: Sequence[str], about: About, ids: Sequence[str]
 ) -> None:
     """Let shadow versions read them too, one after the other."""
-    for text in texts:
-        await shadow(service, served, Asked(text=text), about)
+    for text, beside in zip(texts, ids, strict=True):
+        await shadow(service, served, Asked(text=text), about, beside)
 
 
 def _tensors(found: list[Diagnosis], ids: list[str], wanted: list[str]) -> list[Tensor]:

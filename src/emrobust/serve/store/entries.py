@@ -58,7 +58,8 @@ class Prediction:
         chosen: the labels decided for.
         uncertain: the prediction set.
         abstained: whether the model said that it is not sure.
-        shadow: whether nobody was shown it.
+        beside: the id of what another version told somebody; this is a shadow then, which nobody
+            was shown.
         seconds: how long the answer took.
         text: the record's text; kept, sealed, only where a text key is given.
         id: given to the caller, who names it in feedback; the same id twice is recorded once.
@@ -72,7 +73,7 @@ class Prediction:
     chosen: tuple[str, ...] = ()
     uncertain: tuple[str, ...] = ()
     abstained: bool = False
-    shadow: bool = False
+    beside: str | None = None
     seconds: float = 0.0
     text: str | None = field(default=None, repr=False)
     id: str = field(default_factory=new_id)
@@ -180,7 +181,8 @@ def _of_prediction(entry: Prediction, seal: Seal | None) -> Rows:
         "chosen": _labels(entry.chosen),
         "uncertain": _labels(entry.uncertain),
         "abstained": entry.abstained,
-        "shadow": entry.shadow,
+        "shadow": entry.beside is not None,
+        "beside": None if entry.beside is None else short(entry.beside, "beside", 36),
         "seconds": round(_number(entry.seconds), 6),
     }
     audit = _audit(entry, "predicted", entry.model, entry.record_id, {"task": entry.task})
