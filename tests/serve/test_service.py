@@ -248,6 +248,18 @@ async def test_a_version_is_switched_under_requests_without_a_failure(two, serve
     await two.close()
 
 
+async def test_a_request_that_found_a_version_is_answered_by_it_though_it_is_retired(two):
+    async with client_of(two) as client:
+        held = two.catalog.find("clinic@2")
+        gone = await client.put("/v1/models/clinic/versions/2", json={"state": "retired"})
+        assert gone.status_code == 200
+        asked = {"text": NOTE, "model": "clinic@2"}
+        assert (await client.post("/v1/diagnose", json=asked)).status_code == 404
+        (own,) = await held.batcher.score([NOTE])
+        assert len(own) == len(held.package.names)
+    await two.close()
+
+
 async def test_a_shadow_is_recorded_and_not_shown(two):
     async with client_of(two) as client:
         await client.put("/v1/models/clinic/versions/2", json={"state": "shadow"})

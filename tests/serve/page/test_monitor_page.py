@@ -77,3 +77,18 @@ def test_an_alarm_agrees_with_its_panel_and_no_chance_is_none(visit, tokens):
     assert "目前" not in on
     assert "p < 0.01" in page.inner_text(".shifts")
     seen.check()
+
+
+def test_a_shadow_is_held_against_what_was_shown(visit, tokens):
+    seen = visit()
+    page = seen.sign_in(tokens["reviewer"])
+    page.click("#tab-monitor")
+    page.wait_for_selector("#monitor .verdict-line")
+    assert "影子运行" not in page.inner_text("#monitor"), "this version is shown"
+    told = {"compared": 1200, "same_first": 0.985, "same": 0.91}
+    patch(page, "**/v1/monitor*", lambda found: found.update(shadow=told))
+    page.select_option("#monitor-hours", "168")
+    page.wait_for_selector("#monitor h2:has-text('影子运行')")
+    numbers = page.locator("#monitor .card").first.locator("dd").all_inner_texts()
+    assert numbers == ["1,200", "98.5%", "91.0%"]
+    seen.check()

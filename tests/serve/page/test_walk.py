@@ -351,3 +351,17 @@ def test_a_correction_knows_the_labels_of_the_version_that_answered(visit, token
     seen.page.wait_for_selector("#correct[open]")
     asked = {url for url in seen.asked if url.endswith("/labels")}
     assert asked == {f"{seen.address}/v1/models/clinic%401/labels"}
+
+
+def test_what_speaks_for_it_is_asked_of_the_version_that_answered(visit, tokens):
+    seen, asked = visit(), {}
+    page = seen.sign_in(tokens["clinician"])
+
+    def hear(request):
+        if request.method == "POST" and "/v1/" in request.url:
+            asked[request.url.rpartition("/")[2]] = request.post_data_json.get("model")
+
+    page.on("request", hear)
+    seen.diagnose()
+    assert asked == {"diagnose": None, "explain": "clinic@1", "triage": "clinic@1"}
+    seen.check()
