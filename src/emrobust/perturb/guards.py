@@ -225,9 +225,12 @@ def turns_round(old: str, new: str) -> bool:
 def may_turn(old: str, new: str) -> bool:
     """Whether one can be the opposite of the other, or of what it is a part of (急 and 慢)."""
     lexicon = tokens.load()
+    strange = lexicon.polar.isdisjoint(old), lexicon.polar.isdisjoint(new)
+    if all(strange):  # nearly always, and quickly seen
+        return False
     if lexicon.turning.search(old) or lexicon.turning.search(new):
         return True
-    if lexicon.polar.isdisjoint(old) or lexicon.polar.isdisjoint(new):
+    if any(strange):
         return False
     foes = lexicon.foes
     return any(not foes[c].isdisjoint(new) for c in old if c in foes) or turns_round(old, new)

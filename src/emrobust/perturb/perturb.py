@@ -180,19 +180,23 @@ def _examine(text: str, settled: list[Edit]) -> list[Edit]:
         for start, end, group in _windows(text, settled):
             bad += _pick_out(text, start, end, group)
         return bad
+    if len(settled) > _FEW and _passes(text, 0, len(text), settled):
+        return []
     for start, end, group in _parts(text, settled):
-        spans = [match.span() for match in tokens.load().inner.finditer(text, start, end)]
-        expected = _expect(text, spans, group)
-        if expected is None or not _finds(text, expected, group, start, end):
+        if not _passes(text, start, end, group):
             bad += _pick_out(text, start, end, group)
     return bad
 
 
+def _passes(text: str, start: int, end: int, settled: Sequence[Edit]) -> bool:
+    """Whether the pattern finds in ``text[start:end]`` after the edits what it must find."""
+    spans = [match.span() for match in tokens.load().inner.finditer(text, start, end)]
+    expected = _expect(text, spans, settled)
+    return expected is not None and _finds(text, expected, settled, start, end)
+
+
 def _parts(text: str, settled: list[Edit]) -> Iterator[tuple[int, int, list[Edit]]]:
-    """Clauses with edits, marks included: start, end, edits. All of it where edits are many."""
-    if len(settled) > _FEW:
-        yield 0, len(text), settled
-        return
+    """Clauses with edits, marks included: start, end, edits."""
     ends = cuts(text)
     for part, edits in groupby(settled, key=lambda edit: bisect_left(ends, edit[0])):
         group = list(edits)
