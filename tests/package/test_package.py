@@ -164,6 +164,7 @@ def test_another_version_an_expired_one_and_no_package_are_refused(copy, tmp_pat
     with pytest.raises(RunError, match="format 99"):
         package.load(copy)
     reseal(copy, version=layout.VERSION)
+    assert layout.days_left(copy) is None, "the clinic's records are made up"
     record = {
         "approval": "A-1", "purpose": "research", "legal_basis": "consent",
         "responsible_role": "office", "retain_until": "2026-01-31", "data_level": 3,
@@ -173,6 +174,8 @@ def test_another_version_an_expired_one_and_no_package_are_refused(copy, tmp_pat
     assert package.load(copy, today=dt.date(2026, 1, 31)).names
     with pytest.raises(ConfigError, match="retain_until"):
         package.load(copy, today=dt.date(2026, 2, 1))
+    assert layout.days_left(copy, dt.date(2026, 2, 1)) == -1
+    assert layout.days_left(copy, dt.date(2026, 1, 1)) == 30
     with pytest.raises(RunError, match="is no package"):
         package.load(tmp_path)
 

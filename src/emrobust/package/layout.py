@@ -117,6 +117,18 @@ def verify(folder: Path, today: dt.date | None = None) -> dict[str, Any]:
     return facts
 
 
+def days_left(folder: Path, today: dt.date | None = None) -> int | None:
+    """Days until the last one on which the training records may be used; None without a record.
+
+    Args:
+        folder: a package.
+        today: the day that it is; absent: this machine's.
+    """
+    last = Governance.model_validate(runs.read_json(folder / DATA_USE)).retain_until
+    day = today or dt.datetime.now().astimezone().date()
+    return None if last is None else (last - day).days
+
+
 def _verify_manifest(folder: Path) -> None:
     """The manifest vouches for all other files, so something must vouch for it."""
     try:

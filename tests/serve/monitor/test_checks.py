@@ -121,7 +121,7 @@ def test_alarms_rise_at_once_fall_slowly_and_are_told_to_the_log(store):
 
 def test_every_check_has_its_words():
     inputs = ("length", "digits", "latin", "unknown", "confidence", "text", "output")
-    others = ("labels", "calibration", "abstention", "feedback", "latency")
+    others = ("labels", "calibration", "abstention", "feedback", "latency", "data_use")
     words = load_words()
     assert set(words) == {*(f"input.{name}" for name in inputs), *others}
     assert all({*of.title} == {*of.advice} == {"zh", "en"} for of in words.values())

@@ -7,6 +7,7 @@ import json
 import pytest
 import sqlalchemy as sa
 
+from emrobust.package import layout
 from emrobust.package.drift import Reference
 from emrobust.serve.monitor import sketch
 from emrobust.serve.monitor.alarms import Alarms, Check
@@ -93,6 +94,18 @@ async def test_an_alarm_that_is_not_over_yet_says_what_was_found_now(client, ope
     (alarm,) = found["alarms"]
     assert (alarm["level"], alarm["now"]) == ("watch", "unknown")
     assert found["level"] == "watch", "all together are no calmer than an alarm that is on"
+
+
+@pytest.mark.parametrize("found", [(None, "unknown"), (30, "calm"), (29, "watch"), (-1, "alarm")])
+async def test_the_end_of_the_data_use_record_is_told_in_time(opened, monkeypatch, found):
+    days, level = found
+    monkeypatch.setattr(layout, "days_left", lambda _: days)
+    opened.monitor.look()
+    assert opened.monitor.levels()["clinic@1", "data_use"] == level
+    rings = level in {"watch", "alarm"}
+    told = opened.monitor.report(None, 1)
+    assert [of.check for of in told.alarms] == ["data_use"] * rings
+    assert told.level == (level if rings else "unknown"), "a right to the records is no good sign"
 
 
 async def test_a_sketch_outlives_its_process_and_leaves_strangers_out(opened):

@@ -16,7 +16,9 @@ from emrobust.serve.monitor.settings import MonitorSettings
 from emrobust.serve.monitor.sketch import Sketch
 
 LATENCY = "latency"  # the check of how long answers take
+DATA_USE = "data_use"  # the check of how long the training records may be used
 _SLOW = 4.0  # times the latency that is watched
+_SOON = 30  # days before the last one of the data-use record
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Subject:
         tally: of the predictions.
         minutes: of the last hour.
         answers: of doctors.
+        days: until the last one on which the training records may be used, below 0 after it; None
+            where the package has no such record.
     """
 
     names: Sequence[str]
@@ -40,6 +44,7 @@ class Subject:
     tally: Tally
     minutes: Sequence[tuple[str, Tally]]
     answers: Answers
+    days: int | None
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ def examine(subject: Subject, settings: MonitorSettings, words: Mapping[str, Wor
             Check("abstention", silence.level, silence.observed, silence.expected),
             Check("feedback", answered.level, answered.rate, settings.feedback),
             _check_latency(subject.minutes, settings.latency),
+            _check_data_use(subject.days),
         ),
     )
 
@@ -163,3 +169,11 @@ def _check_latency(minutes: Sequence[tuple[str, Tally]], limit: float) -> Check:
         return Check(LATENCY, "unknown")
     level: Level = "alarm" if found > limit * _SLOW else "watch" if found > limit else "calm"
     return Check(LATENCY, level, found, limit)
+
+
+def _check_data_use(days: int | None) -> Check:
+    """A package is refused at the next start after its day, so it is told in time."""
+    if days is None:
+        return Check(DATA_USE, "unknown")
+    level: Level = "alarm" if days < 0 else "watch" if days < _SOON else "calm"
+    return Check(DATA_USE, level, days, 0)

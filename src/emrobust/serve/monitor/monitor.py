@@ -18,7 +18,7 @@ from emrobust.package import Package, layout
 from emrobust.serve.catalog import Catalog, Served
 from emrobust.serve.monitor import calibration
 from emrobust.serve.monitor.alarms import Alarm, Alarms, Check, load_words
-from emrobust.serve.monitor.checks import LATENCY, Findings, Subject, examine
+from emrobust.serve.monitor.checks import DATA_USE, LATENCY, Findings, Subject, examine
 from emrobust.serve.monitor.ledger import KEPT, NOTES, Ledger
 from emrobust.serve.monitor.level import Level, rank, worst
 from emrobust.serve.monitor.report import AlarmOn, Bilingual, Report, describe_hours
@@ -199,6 +199,7 @@ class Monitor:
             tally=self._ledger.since(model, start),
             minutes=self._ledger.minutes(model),
             answers=calibration.read(self._database, model, start),
+            days=None if package is None else layout.days_left(package.folder),
         )
         return examine(subject, self._settings, self._words)
 
@@ -218,11 +219,11 @@ class Monitor:
 
 
 def _sum_up(checks: Sequence[Check]) -> Level:
-    """The worst level. That answers come quickly does not make a model calm."""
+    """The worst level. Quick answers and a right to the records do not make a model calm."""
     found = worst([check.level for check in checks])
     if rank(found) > rank("calm"):
         return found
-    return worst([check.level for check in checks if check.name != LATENCY])
+    return worst([check.level for check in checks if check.name not in {LATENCY, DATA_USE}])
 
 
 def _worst_first(alarms: list[Alarm]) -> Iterator[Alarm]:
